@@ -1,0 +1,56 @@
+#include "unina/tensor.h"
+
+namespace unina {
+
+int TensorFormat::channels_per_pixel() const {
+  switch (layout) {
+    case Layout::kLinear:
+      return 1;
+    case Layout::kHwc4:
+      return 4;
+    case Layout::kChw16:
+      return 16;
+    case Layout::kChw32:
+      return 32;
+  }
+  return 1;
+}
+
+std::size_t TensorFormat::element_size() const {
+  switch (type) {
+    case DataType::kInt8:
+      return 1;
+    case DataType::kFloat16:
+      return 2;
+    case DataType::kFloat32:
+      return 4;
+  }
+  return 1;
+}
+
+std::size_t TensorFormat::offset(int c, int y, int x) const {
+  const int group = channels_per_pixel();
+  return static_cast<std::size_t>(c / group) * channel_stride +
+         static_cast<std::size_t>(y) * row_stride +
+         (static_cast<std::size_t>(x) * group + static_cast<std::size_t>(c % group)) * element_size();
+}
+
+TensorFormat TensorFormat::packed(DataType type, Layout layout, int channels, int height, int width,
+                                  float scale, std::size_t row_alignment) {
+  TensorFormat format;
+  format.type = type;
+  format.layout = layout;
+  format.channels = channels;
+  format.height = height;
+  format.width = width;
+  format.scale = scale;
+  const std::size_t group = static_cast<std::size_t>(format.channels_per_pixel());
+  const std::size_t row = static_cast<std::size_t>(width) * group * format.element_size();
+  format.row_stride = (row + row_alignment - 1) / row_alignment * row_alignment;
+  format.channel_stride = format.row_stride * static_cast<std::size_t>(height);
+  const std::size_t blocks = (static_cast<std::size_t>(channels) + group - 1) / group;
+  format.bytes = format.channel_stride * blocks;
+  return format;
+}
+
+}  // namespace unina
