@@ -1,0 +1,56 @@
+"""Runs one network input through ONNX Runtime or the host engine and returns the raw maps, by name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+
+from unina_runtime import HostEngine
+
+FloatMaps = dict[str, npt.NDArray[np.float32]]
+Int8Maps = dict[str, npt.NDArray[np.int8]]
+
+
+class OnnxMaps:
+    """A float ONNX model (with or without Q/DQ) on ONNX Runtime's CPU provider."""
+
+    def __init__(self, model: onnx.ModelProto | Path | bytes, *, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads
+        source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else model
+        self._session = onnxruntime.InferenceSession(
+            source if isinstance(source, bytes) else str(source), options, providers=["CPUExecutionProvider"]
+        )
+        self.input = self._session.get_inputs()[0].name
+        self.outputs = tuple(output.name for output in self._session.get_outputs())
+
+    def __call__(self, x: npt.NDArray[np.float32]) -> FloatMaps:
+        """x: float32 1×3×H×W, pixel − offset. Returns every output, float32 1×C×h×w."""
+        return dict(zip(self.outputs, self._session.run(None, {self.input: x}), strict=True))
+
+
+class HostMaps:
+    """A `host.loadable` on the integer engine."""
+
+    def __init__(self, loadable: Path | bytes, *, threads: int = 2) -> None:
+        self._engine = HostEngine(loadable if isinstance(loadable, bytes) else str(loadable), threads=threads)
+        self.input = self._engine.inputs[0][0]
+        self.scales: Mapping[str, float] = {name: scale for name, _, scale in self._engine.outputs}
+
+    def __call__(self, q: npt.NDArray[np.int8]) -> Int8Maps:
+        """q: int8 1×3×H×W, pixel − 128. Returns every output, int8 1×C×h×w; real = scale · q."""
+        return self._engine.run({self.input: q})
+
+
+def onnx_maps(model: onnx.ModelProto | Path | bytes, x: npt.NDArray[np.float32]) -> FloatMaps:
+    """One call of `OnnxMaps`; make the object yourself to run many."""
+    return OnnxMaps(model)(x)
+
+
+def host_maps(loadable: Path | bytes, q: npt.NDArray[np.int8]) -> Int8Maps:
+    """One call of `HostMaps`; make the object yourself to run many."""
+    return HostMaps(loadable)(q)

@@ -1,0 +1,133 @@
+"""The stages a detector passes through, each as `image → Detections` behind one preprocessing and one decoder.
+
+A drop of accuracy between two stages is therefore the network's, never the letterbox's or the decoder's.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+
+from unina.data import Sample, read_image
+from unina.evaluate.raw_maps import HostMaps, OnnxMaps
+from unina.evaluate.score import MAX_DETECTIONS, Metrics, score
+from unina_runtime import Detections, decode, letterbox
+
+Image = npt.NDArray[np.uint8]
+Stage = Callable[[Image], Detections]
+SCORE_FLOOR = 0.005
+"""Scores below this are not decoded for scoring: they lie past the useful part of the precision-recall curve."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What turns raw maps into detections."""
+
+    output_names: tuple[str, ...]
+    """class and box map of the finest level, then of the next, …"""
+    strides: tuple[int, ...]
+    reg_max: int
+    height: int
+    """of the network's input, pixels"""
+    width: int
+    classes: int
+    letterbox_value: int = 128
+    color: str = "rgb"
+
+    @classmethod
+    def of_deployed(cls, deployed: Any) -> "Head":
+        """From a `unina.model.DeployedDetector`."""
+        return cls(
+            tuple(deployed.output_names),
+            tuple(deployed.strides),
+            deployed.reg_max,
+            deployed.spec.input_height,
+            deployed.spec.input_width,
+            len(deployed.classes),
+        )
+
+    def pixels(self, image: Image) -> tuple[Image, Any]:
+        """Letterboxes a BGR picture: uint8 H×W×3 in the network's colour order, and the placement."""
+        return letterbox(image, self.height, self.width, value=self.letterbox_value, color=self.color)
+
+    def detections(
+        self,
+        maps: Mapping[str, npt.NDArray[Any]],
+        placement: Any,
+        scales: Mapping[str, float] | None = None,
+        thresholds: Sequence[float] | None = None,
+    ) -> Detections:
+        """Decodes maps of shape 1×C×h×w, float32, or int8 with their scales; `thresholds`: one score a class."""
+        classes, boxes = self.output_names[0::2], self.output_names[1::2]
+        pairs = None if scales is None else [(scales[c], scales[b]) for c, b in zip(classes, boxes, strict=True)]
+        return decode(
+            [maps[name][0] for name in classes],
+            [maps[name][0] for name in boxes],
+            strides=list(self.strides),
+            reg_max=self.reg_max,
+            thresholds=list(thresholds) if thresholds is not None else [SCORE_FLOOR] * self.classes,
+            max_detections=MAX_DETECTIONS,
+            scales=pairs,
+            placement=placement,
+        )
+
+
+class TorchStage:
+    """A deployed torch module in float32."""
+
+    def __init__(self, deployed: torch.nn.Module, head: Head | None = None) -> None:
+        self._module = deployed.eval()
+        self._head = head or Head.of_deployed(deployed)
+
+    def __call__(self, image: Image) -> Detections:
+        pixels, placement = self._head.pixels(image)
+        with torch.inference_mode():
+            maps = self._module(torch.from_numpy(centred(pixels)))
+        named = {name: m.float().numpy() for name, m in zip(self._head.output_names, maps, strict=True)}
+        return self._head.detections(named, placement)
+
+
+class OnnxStage:
+    """An ONNX file, plain or with Q/DQ, on ONNX Runtime (which runs Q/DQ partly in float)."""
+
+    def __init__(self, model: onnx.ModelProto | Path | bytes, head: Head) -> None:
+        self._maps = OnnxMaps(model)
+        self._head = head
+
+    def __call__(self, image: Image) -> Detections:
+        pixels, placement = self._head.pixels(image)
+        return self._head.detections(self._maps(centred(pixels)), placement)
+
+
+class HostStage:
+    """The integer host engine on a `host.loadable`."""
+
+    def __init__(self, loadable: Path | bytes, head: Head) -> None:
+        self._maps = HostMaps(loadable)
+        self._head = head
+
+    def __call__(self, image: Image) -> Detections:
+        pixels, placement = self._head.pixels(image)
+        q = (pixels ^ np.uint8(128)).view(np.int8)  # pixel − 128 without leaving eight bits
+        maps = self._maps(np.ascontiguousarray(q.transpose(2, 0, 1)[None]))
+        return self._head.detections(maps, placement, self._maps.scales)
+
+
+def centred(pixels: Image) -> npt.NDArray[np.float32]:
+    """uint8 H×W×3 → float32 1×3×H×W, pixel − 128: what every float stage takes."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32) - np.float32(128)
+
+
+def run_stage(stage: Stage, samples: Iterable[Sample]) -> list[Detections]:
+    """The stage's detections on every sample, in order. Raises DataError for an unreadable picture."""
+    return [stage(read_image(sample.image)) for sample in samples]
+
+
+def evaluate(stage: Stage, samples: Sequence[Sample], names: Sequence[str]) -> Metrics:
+    """Runs and scores one stage."""
+    return score(samples, run_stage(stage, samples), names)
