@@ -1,0 +1,34 @@
+# Every target is a line or two; `make help` lists them.
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+DATA ?=
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: ## system packages, .venv, both Python packages, the C++ build
+	@./setup.sh
+
+demo: setup ## synthetic cones (or DATA=…/data.yaml) to detections, into build/demo/
+	@.venv/bin/python -m unina.cli.demo $(if $(DATA),--data $(DATA))
+
+test: setup lint ## everything that fits in 15 minutes
+	@ctest --test-dir build/runtime --output-on-failure --no-tests=error -j 2 | tail -n 4
+	@.venv/bin/python -m pytest -q tests -m "not long"
+
+test-long: setup ## sanitizers, fuzzing and soaks (about half an hour)
+	@./tests/runtime/sanitize.sh && .venv/bin/python -m pytest -q tests -m long
+
+lint: setup ## ruff, mypy (strict) and clang-format
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check --quiet . && .venv/bin/mypy
+	@git ls-files '*.cpp' '*.h' | xargs .venv/bin/clang-format --dry-run -Werror
+
+bench: setup ## engine and service speed, beside ONNX Runtime and OpenVINO
+	@.venv/bin/python runtime/bench/engine.py
+
+clean: ## removes build/ and .venv/
+	@rm -rf build .venv
+
+.PHONY: help setup demo test test-long lint bench clean
+.DEFAULT_GOAL := help
