@@ -6,7 +6,6 @@ written after the step succeeded, so an interrupted step runs again.
 
 import hashlib
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -39,14 +38,23 @@ class Steps:
     _before: str = ""
 
     def run(
-        self, title: str, command: Sequence[str | Path], *, reads: Sequence[Path], makes: Sequence[Path], advice: str
+        self,
+        title: str,
+        command: Sequence[str | Path],
+        *,
+        reads: Sequence[Path],
+        makes: Sequence[Path],
+        advice: str,
+        key: str = "",
     ) -> None:
         """Runs `command` unless its fingerprint is the remembered one and all it `makes` is there.
+
+        `key` stands for whatever else the step depends on.
 
         Raises StepError, naming the command and giving `advice`, when the command fails.
         """
         words = [str(word) for word in command]
-        fingerprint = hashlib.sha256("\0".join([self._before, *words, digest(reads)]).encode()).hexdigest()
+        fingerprint = hashlib.sha256("\0".join([self._before, key, *words, digest(reads)]).encode()).hexdigest()
         self._before = fingerprint
         known = self._load()
         if known.get(title) == fingerprint and all(path.exists() for path in makes):
@@ -78,4 +86,4 @@ class Steps:
     def _save(self, known: dict[str, str]) -> None:
         temporary = self.folder / "steps.json.new"
         temporary.write_text(json.dumps(known, indent=2))
-        os.replace(temporary, self.folder / "steps.json")
+        temporary.replace(self.folder / "steps.json")

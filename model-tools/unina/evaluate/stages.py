@@ -51,6 +51,21 @@ class Head:
             len(deployed.classes),
         )
 
+    @classmethod
+    def of_manifest(cls, manifest: Mapping[str, Any]) -> "Head":
+        """From a bundle's manifest (docs/bundle.md)."""
+        levels, network_input = manifest["levels"], manifest["input"]
+        return cls(
+            tuple(level[kind] for level in levels for kind in ("class", "box")),
+            tuple(level["stride"] for level in levels),
+            manifest["reg_max"],
+            network_input["height"],
+            network_input["width"],
+            len(manifest["classes"]),
+            network_input["letterbox_value"],
+            network_input["color"],
+        )
+
     def pixels(self, image: Image) -> tuple[Image, Any]:
         """Letterboxes a BGR picture: uint8 H×W×3 in the network's colour order, and the placement."""
         return letterbox(image, self.height, self.width, value=self.letterbox_value, color=self.color)

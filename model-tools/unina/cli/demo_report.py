@@ -1,0 +1,183 @@
+"""The demo's `report.html`: one self-contained page, pictures first."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from unina.data import Dataset
+
+PICTURES = 12
+STAGE_NAMES = {
+    "torch": "PyTorch, FP32",
+    "onnx": "ONNX Runtime, FP32",
+    "qdq": "Q/DQ graph in ONNX Runtime (float inside)",
+    "host": "INT8, the integer host engine",
+}
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --accent: #1769e0; }
+body { font: 15px/1.55 system-ui, sans-serif; max-width: 1180px; margin: 2.5rem auto; padding: 0 1.2rem; }
+h1 { margin-bottom: .2rem; } h2 { margin-top: 2.6rem; } p.lead { opacity: .75; margin-top: 0; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: .8rem; margin: 1.4rem 0; }
+.card { border: 1px solid var(--line); border-radius: 10px; padding: .8rem 1rem; }
+.card b { display: block; font-size: 1.7rem; color: var(--accent); } .card span { opacity: .75; font-size: .9rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: .8rem; }
+figure { margin: 0; } figure img { width: 100%; border-radius: 8px; display: block; }
+figcaption { font-size: .8rem; opacity: .7; }
+table { border-collapse: collapse; margin: .8rem 0; }
+td, th { padding: .35rem .8rem; border-bottom: 1px solid var(--line); }
+td + td, th + th { text-align: right; } svg { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
+.note { border-left: 4px solid var(--accent); padding: .2rem 1rem; opacity: .85; } code { font-size: .88em; }
+"""
+
+
+def write(path: Path, result: dict[str, Any], dataset: Dataset, *, frames: Path, metrics: Path) -> None:
+    """Writes the page atomically.
+
+    Args:
+        path: the file to write.
+        result: what `unina.cli.demo.run` returns.
+        dataset: the data set of the run.
+        frames: folder of annotated pictures.
+        metrics: the training's `metrics.csv`.
+    """
+    accuracy, manifest = result["accuracy"], result["manifest"]
+    timing = pd.DataFrame([frame["latency_ms"] for frame in result["frames"]])
+    work = timing[["preprocess", "infer", "decode"]].sum(axis=1)
+    network = manifest["input"]
+    drop = 100 * (accuracy["torch"]["map50"] - accuracy["host"]["map50"])
+    body = [
+        f"<h1>{html.escape(manifest['name'])}: from a data set to detections</h1>",
+        f"<p class=lead>{html.escape(result['data'])} · {len(manifest['classes'])} classes · "
+        f"input {network['width']}×{network['height']} · made {html.escape(manifest['provenance']['created'])}</p>",
+        _cards(
+            [
+                (f"{accuracy['torch']['map50']:.3f}", f"mAP50 FP32, {result['split']} split"),
+                (f"{accuracy['host']['map50']:.3f}", f"mAP50 INT8 ({-drop:+.1f} points)"),
+                (f"{work.median():.1f} ms", "a frame, median, on this computer"),
+                (str(len(result["frames"])), "unseen pictures"),
+            ]
+        ),
+        "<h2>What it sees</h2>",
+        _pictures(result["frames"], frames),
+        "<h2>Accuracy at every stage</h2>",
+        "<p>The same letterbox, decoder and metric at every stage, so a drop between two rows is the network's.</p>",
+        _accuracy_table(accuracy),
+        "<h2>Training</h2>",
+        _training_plot(metrics),
+        "<h2>Time a frame</h2>",
+        timing.describe(percentiles=[0.5, 0.95, 0.99])
+        .loc[["50%", "95%", "99%"]]
+        .rename(index={"50%": "p50 ms", "95%": "p95 ms", "99%": "p99 ms"})
+        .to_html(float_format="{:.2f}".format, border=0),
+        "<p class=note>Times of this computer's CPU, with the integer host engine. They say nothing about a Jetson: "
+        "no speed of a device is ever concluded from here.</p>",
+        "<h2>Data</h2>",
+        _data_table(dataset),
+        "<h2>The bundle</h2>",
+        _bundle_table(manifest),
+        f"<p>Calibration: {html.escape(str(manifest['provenance']['calibration']['method']))} over "
+        f"{len(manifest['provenance']['calibration']['images'])} pictures. Thresholds: "
+        + ", ".join(
+            f"{html.escape(name)} {value:.2f}"
+            for name, value in zip(manifest["classes"], manifest["thresholds"], strict=True)
+        )
+        + ".</p>",
+    ]
+    page = (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>UNINA-DLA: {html.escape(manifest['name'])}</title><style>{STYLE}</style>"
+        f"<body>{''.join(body)}</body></html>"
+    )
+    temporary = path.with_suffix(".new")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _cards(cards: Sequence[tuple[str, str]]) -> str:
+    return (
+        "<div class=cards>" + "".join(f"<div class=card><b>{a}</b><span>{b}</span></div>" for a, b in cards) + "</div>"
+    )
+
+
+def _pictures(frames: Sequence[dict[str, Any]], folder: Path) -> str:
+    """An even choice of annotated pictures, inlined as JPEG at most 960 pixels wide."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".png"})
+    chosen = np.unique(np.linspace(0, len(files) - 1, min(PICTURES, len(files))).round().astype(int))
+    figures = []
+    for index in chosen:
+        image = cv2.imread(str(files[index]))
+        if image is None:
+            continue
+        if image.shape[1] > 960:
+            height = round(image.shape[0] * 960 / image.shape[1])
+            image = cv2.resize(image, (960, height), interpolation=cv2.INTER_AREA)
+        data = base64.b64encode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()).decode()
+        found = len(frames[index]["detections"]) if index < len(frames) else 0
+        caption = f"{html.escape(files[index].name)} · {found} found"
+        figures.append(
+            f"<figure><img src='data:image/jpeg;base64,{data}' alt=''><figcaption>{caption}</figcaption></figure>"
+        )
+    return "<div class=pictures>" + "".join(figures) + "</div>"
+
+
+def _accuracy_table(accuracy: dict[str, Any]) -> str:
+    rows = [
+        {
+            "stage": STAGE_NAMES.get(stage, stage),
+            "mAP50": values["map50"],
+            "mAP50-95": values["map50_95"],
+            **{f"AP50 {name}": value for name, value in values["ap50"].items()},
+        }
+        for stage, values in accuracy.items()
+    ]
+    return str(pd.DataFrame(rows).to_html(index=False, float_format="{:.3f}".format, border=0))
+
+
+def _training_plot(metrics: Path) -> str:
+    """Loss parts and, where it was measured, mAP50 over the epochs, as inline SVG."""
+    table = pd.read_csv(metrics)
+    losses = [name for name in table.columns if "loss" in name]
+    scores = [name for name in table.columns if name.startswith("map") and table[name].notna().any()]
+    figure, axes = plt.subplots(1, 1 + bool(scores), figsize=(10, 3.2), squeeze=False, layout="constrained")
+    for axis, names, title in zip(axes[0], (losses, scores), ("loss", "mAP on val"), strict=False):
+        for name in names:
+            known = table[table[name].notna()]
+            axis.plot(known["epoch"], known[name], marker="." if len(known) < 40 else None, label=name)
+        axis.set(title=title, xlabel="epoch")
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg")
+    plt.close(figure)
+    return buffer.getvalue().partition("<svg")[1] + buffer.getvalue().partition("<svg")[2]
+
+
+def _data_table(dataset: Dataset) -> str:
+    rows = [
+        {
+            "split": split,
+            "pictures": len(samples),
+            **{name: sum(int((s.classes == k).sum()) for s in samples) for k, name in enumerate(dataset.names)},
+        }
+        for split, samples in dataset.splits.items()
+    ]
+    return str(pd.DataFrame(rows).to_html(index=False, border=0))
+
+
+def _bundle_table(manifest: dict[str, Any]) -> str:
+    rows = [
+        {"file": name, "KiB": entry["bytes"] / 1024, "sha256": entry["sha256"][:16] + "…"}
+        for name, entry in manifest["files"].items()
+    ]
+    return str(pd.DataFrame(rows).to_html(index=False, float_format="{:.1f}".format, border=0))
