@@ -32,7 +32,8 @@ std::size_t TensorFormat::offset(int c, int y, int x) const {
   const int group = channels_per_pixel();
   return static_cast<std::size_t>(c / group) * channel_stride +
          static_cast<std::size_t>(y) * row_stride +
-         (static_cast<std::size_t>(x) * group + static_cast<std::size_t>(c % group)) * element_size();
+         (static_cast<std::size_t>(x) * group + static_cast<std::size_t>(c % group)) *
+             element_size();
 }
 
 TensorFormat TensorFormat::packed(DataType type, Layout layout, int channels, int height, int width,

@@ -1,5 +1,12 @@
-"""Runs UNINA detector bundles; a thin face over libunina."""
+"""Runs UNINA detector bundles; a thin face over libunina.
 
-from unina_runtime._unina import UninaError
+There is one letterbox, one engine and one decoder, in C++: what Python trains, calibrates and scores with is what
+the device runs.
+"""
 
-__all__ = ["UninaError"]
+from unina_runtime._unina import Placement, UninaError
+from unina_runtime.decode import decode
+from unina_runtime.detections import Detections
+from unina_runtime.letterbox import letterbox
+
+__all__ = ["Detections", "Placement", "UninaError", "decode", "letterbox"]

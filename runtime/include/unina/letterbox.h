@@ -1,0 +1,52 @@
+// Preprocessing: a camera's BGR picture, resized, centred, padded and quantised straight into the
+// buffer of the accelerator (docs/bundle.md, "Letterbox").
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "unina/image.h"
+#include "unina/placement.h"
+#include "unina/tensor.h"
+
+namespace unina {
+
+enum class ColorOrder { kRgb, kBgr };
+
+// What the network expects of pixels: x = (pixel - offset) * scale, in this order of colours.
+struct PixelSpec {
+  ColorOrder color = ColorOrder::kRgb;
+  std::uint8_t letterbox_value = 128;
+  float offset = 128.0f;
+  float scale = 1.0f;
+};
+
+// One source size into one int8 tensor of three channels, any layout. Holds its scratch memory: one
+// object a thread.
+class Letterbox {
+ public:
+  // Throws Error for a tensor that is not int8 with three channels, and for empty sizes.
+  Letterbox(int source_width, int source_height, const PixelSpec& pixels,
+            const TensorFormat& destination);
+  ~Letterbox();
+  Letterbox(Letterbox&&) noexcept;
+  Letterbox& operator=(Letterbox&&) noexcept;
+
+  const Placement& placement() const { return placement_; }
+  // Writes all of the tensor; unused channels become zero. Throws Error for another source size.
+  void write(const ImageView& source, void* destination);
+
+ private:
+  class Rows;
+  Placement placement_;
+  TensorFormat format_;
+  std::unique_ptr<Rows> rows_;
+};
+
+// The same pixels before quantisation: packed 8-bit `height` x `width` x 3 in `pixels.color` order
+// (offset and scale play no part). What training and calibration see.
+Placement letterbox_pixels(const ImageView& source, int height, int width, const PixelSpec& pixels,
+                           std::uint8_t* destination);
+
+}  // namespace unina

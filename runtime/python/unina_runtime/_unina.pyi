@@ -1,0 +1,52 @@
+"""Types of the compiled module; the public face is `unina_runtime`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+class UninaError(ValueError):
+    """A line that says what is wrong, where, and what to do."""
+
+class Placement:
+    """Where the resized picture lies inside the network's input (docs/bundle.md, "Letterbox")."""
+
+    def __init__(
+        self, *, left: int, top: int, width: int, height: int, source_width: int, source_height: int
+    ) -> None: ...
+    @staticmethod
+    def fit(source_width: int, source_height: int, input_width: int, input_height: int) -> Placement:
+        """The largest picture of the source's shape that fits into the input, centred."""
+
+    @property
+    def left(self) -> int: ...
+    @property
+    def top(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def source_width(self) -> int: ...
+    @property
+    def source_height(self) -> int: ...
+    def to_input(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """N×4 boxes from source to input pixels; nothing is clipped."""
+
+    def to_source(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """N×4 boxes from input to source pixels, clipped to the source picture."""
+
+def letterbox(
+    image: npt.NDArray[np.uint8], height: int, width: int, *, value: int = 128, color: str = "rgb"
+) -> tuple[npt.NDArray[np.uint8], Placement]: ...
+def decode(
+    class_maps: Sequence[npt.NDArray[np.float32] | npt.NDArray[np.int8]],
+    box_maps: Sequence[npt.NDArray[np.float32] | npt.NDArray[np.int8]],
+    *,
+    strides: Sequence[int],
+    reg_max: int,
+    thresholds: Sequence[float],
+    max_detections: int,
+    scales: Sequence[tuple[float, float]] | None,
+    placement: Placement | None,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int32]]: ...

@@ -1,0 +1,128 @@
+#include "resize.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <opencv2/imgproc.hpp>
+#include <random>
+
+namespace unina {
+namespace {
+
+constexpr int kChannels = 3;
+
+void opencv_resize(const ImageView& source, int width, int height, std::uint8_t* pixels) {
+  const cv::Mat from(source.height, source.width, CV_8UC3, const_cast<std::uint8_t*>(source.data),
+                     source.row_stride);
+  cv::Mat to(height, width, CV_8UC3, pixels);
+  cv::resize(from, to, to.size(), 0, 0, cv::INTER_LINEAR);
+}
+
+// Compares OpenCV with the definition on noise and on noise of black and white, which together read
+// every weight of this geometry with values that show a difference of one. OpenCV may hand a size
+// to a platform's own routine (IPP, Carotene), so the answer belongs to this process and is found
+// here.
+bool opencv_equals_definition(int source_width, int source_height, int width, int height) {
+  const std::size_t row = static_cast<std::size_t>(source_width) * kChannels;
+  std::vector<std::uint8_t> probe(row * static_cast<std::size_t>(source_height) + 8);
+  const ImageView view{probe.data(), source_width, source_height, row};
+  std::vector<std::uint8_t> fast(static_cast<std::size_t>(width) * height * kChannels);
+  Resize definition(source_width, source_height, width, height, Resize::Path::kInteger);
+  std::mt19937_64 noise(1);
+  for (const bool extreme : {false, true}) {
+    for (std::size_t i = 0; i + 8 <= probe.size(); i += 8) {
+      std::uint64_t eight = noise();
+      if (extreme) eight = (eight & 0x0101010101010101u) * 0xFF;
+      std::memcpy(probe.data() + i, &eight, 8);
+    }
+    opencv_resize(view, width, height, fast.data());
+    if (std::memcmp(fast.data(), definition(view).data, fast.size()) != 0) return false;
+  }
+  return true;
+}
+
+bool opencv_is_proven(int source_width, int source_height, int width, int height) {
+  static std::mutex mutex;
+  static std::map<std::array<int, 4>, bool> verdicts;
+  const std::array<int, 4> geometry = {source_width, source_height, width, height};
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = verdicts.find(geometry);
+  if (found != verdicts.end()) return found->second;
+  return verdicts[geometry] = opencv_equals_definition(source_width, source_height, width, height);
+}
+
+}  // namespace
+
+std::vector<BilinearTap> bilinear_taps(Axis axis, int source, int target) {
+  const double scale = 1.0 / (static_cast<double>(target) / source);
+  std::vector<BilinearTap> taps(static_cast<std::size_t>(target));
+  for (int i = 0; i < target; ++i) {
+    float fraction = static_cast<float>((i + 0.5) * scale - 0.5);
+    int first = static_cast<int>(std::floor(fraction));
+    fraction -= static_cast<float>(first);
+    if (axis == Axis::kX && (first < 0 || first >= source - 1)) fraction = 0.0f;
+    taps[static_cast<std::size_t>(i)] = {
+        std::clamp(first, 0, source - 1), std::clamp(first + 1, 0, source - 1),
+        static_cast<std::int32_t>(std::lrint((1.0f - fraction) * kBilinearOne)),
+        static_cast<std::int32_t>(std::lrint(fraction * kBilinearOne))};
+  }
+  return taps;
+}
+
+Resize::Resize(int source_width, int source_height, int width, int height, Path path)
+    : source_width_(source_width),
+      source_height_(source_height),
+      width_(width),
+      height_(height),
+      pixels_(static_cast<std::size_t>(width) * height * kChannels) {
+  opencv_ = path == Path::kAuto && opencv_is_proven(source_width, source_height, width, height);
+  if (opencv_) return;
+  x_ = bilinear_taps(Axis::kX, source_width, width);
+  y_ = bilinear_taps(Axis::kY, source_height, height);
+  rows_.resize(2 * static_cast<std::size_t>(width) * kChannels);
+}
+
+ImageView Resize::operator()(const ImageView& source) {
+  if (opencv_) {
+    opencv_resize(source, width_, height_, pixels_.data());
+  } else {
+    integer_rows(source);
+  }
+  return {pixels_.data(), width_, height_, static_cast<std::size_t>(width_) * kChannels};
+}
+
+// bilinear_pixel for all pixels, with every source row interpolated along x only once.
+void Resize::integer_rows(const ImageView& source) {
+  const std::size_t row = static_cast<std::size_t>(width_) * kChannels;
+  std::array<int, 2> held = {-1, -1};  // the source rows in rows_, the even one and the odd one
+  const auto along_row = [&](int y) {
+    const int slot = y & 1;
+    std::int32_t* out = rows_.data() + static_cast<std::size_t>(slot) * row;
+    if (held[static_cast<std::size_t>(slot)] == y) return out;
+    held[static_cast<std::size_t>(slot)] = y;
+    const std::uint8_t* in = source.data + static_cast<std::size_t>(y) * source.row_stride;
+    for (int x = 0; x < width_; ++x) {
+      const BilinearTap& tap = x_[static_cast<std::size_t>(x)];
+      for (int c = 0; c < kChannels; ++c) {
+        out[x * kChannels + c] =
+            bilinear_along_row(in[tap.first * kChannels + c], in[tap.second * kChannels + c], tap);
+      }
+    }
+    return out;
+  };
+  for (int y = 0; y < height_; ++y) {
+    const BilinearTap& tap = y_[static_cast<std::size_t>(y)];
+    const std::int32_t* first = along_row(tap.first);
+    const std::int32_t* second =
+        along_row(tap.second);  // a neighbour: the other slot, or the same row
+    std::uint8_t* out = pixels_.data() + static_cast<std::size_t>(y) * row;
+    for (std::size_t i = 0; i < row; ++i) {
+      out[i] = bilinear_between_rows(first[i], second[i], tap.first_weight, tap.second_weight);
+    }
+  }
+}
+
+}  // namespace unina
