@@ -1,0 +1,89 @@
+"""Checkpoints: one file that holds the model, its spec and class names, and all that training needs to go on."""
+
+import dataclasses
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unina.model.detector import Detector
+from unina.model.spec import ModelSpec
+
+FORMAT = "unina-checkpoint-1"
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint of ours, or is damaged; the message names it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained detector (averaged weights, eval mode) and where it comes from."""
+
+    model: Detector
+    spec: ModelSpec
+    classes: tuple[str, ...]
+    info: dict[str, Any]
+    """plain values: epoch, seed, dataset_sha256, map50, the whole training spec"""
+
+
+def save_checkpoint(
+    path: Path,
+    model: Detector,
+    info: dict[str, Any],
+    training: dict[str, Any] | None = None,
+) -> None:
+    """Writes a checkpoint atomically.
+
+    `model` carries the weights to deploy; `training` whatever the trainer needs to resume (tensors, numbers, strings).
+    """
+    payload = {
+        "format": FORMAT,
+        "spec": dataclasses.asdict(model.spec),
+        "classes": list(model.classes),
+        "weights": model.state_dict(),
+        "info": info,
+        "training": training or {},
+    }
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            torch.save(payload, file)
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def read_payload(path: Path) -> dict[str, Any]:
+    """The checkpoint as the plain dictionary that was saved; raises CheckpointError."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; unina-train writes RUN_DIR/checkpoint.pt")
+    try:
+        payload = torch.load(path, map_location="cpu", weights_only=True)  # never runs code from the file
+    except Exception as error:  # torch raises anything from KeyError to UnpicklingError on a damaged file
+        raise CheckpointError(f"{path}: cannot be read as a checkpoint: {str(error).splitlines()[0]}") from error
+    if not isinstance(payload, dict) or payload.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not a checkpoint of unina-train (expected format {FORMAT!r})")
+    return payload
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """The detector of a checkpoint, ready to deploy; raises CheckpointError that names the file."""
+    path = Path(path)
+    payload = read_payload(path)
+    try:
+        spec = ModelSpec(**payload["spec"])
+        classes = tuple(payload["classes"])
+        model = Detector(spec, len(classes), classes)
+        model.load_state_dict(payload["weights"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: does not fit this version of unina: {reason}") from error
+    return Checkpoint(model.eval(), spec, classes, payload["info"])

@@ -1,0 +1,59 @@
+"""The detector in training: shared features, a one-to-many head that teaches them, a one-to-one head that is deployed.
+
+The two heads follow YOLOv10 (arXiv 2405.14458, section 3.1): dense supervision from one, no NMS with the other. The
+one-to-one head sees detached features, so that its sparse gradient does not disturb the backbone.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from unina.model.backbone import Backbone
+from unina.model.deploy import DeployedDetector
+from unina.model.head import Head, LevelMaps
+from unina.model.neck import RepPan
+from unina.model.plan import PLANS
+from unina.model.spec import ModelSpec
+
+INPUT_SCALE = 1 / 128
+"""The network trains on (pixel − 128) / 128; a power of two, so that folding it into the stem is exact."""
+
+
+@dataclass(frozen=True)
+class DetectorMaps:
+    """What the two heads say, one pair (class logits, box bins) a level, finest first."""
+
+    one_to_many: tuple[LevelMaps, ...]
+    one_to_one: tuple[LevelMaps, ...]
+
+
+class Detector(nn.Module):
+    """Backbone, Rep-PAN and both heads."""
+
+    def __init__(self, spec: ModelSpec, num_classes: int, classes: tuple[str, ...] = ()) -> None:
+        """`classes`: their names, where they are known; else class_0, class_1, …"""
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(f"a detector needs at least one class, not {num_classes}")
+        self.spec = spec
+        self.num_classes = num_classes
+        self.classes = classes or tuple(f"class_{i}" for i in range(num_classes))
+        if len(self.classes) != num_classes:
+            raise ValueError(f"{num_classes} classes, but {len(self.classes)} names: {', '.join(self.classes)}")
+        plan, strides = PLANS[spec.backbone], spec.strides
+        self.backbone = Backbone(plan, spec.block, strides)
+        self.neck = RepPan(plan, spec.block, strides, self.backbone.widths)
+        self.one_to_many = Head(plan, spec.block, strides, self.neck.widths, num_classes, spec.reg_max)
+        self.one_to_one = Head(plan, spec.block, strides, self.neck.widths, num_classes, spec.reg_max)
+
+    def forward(self, x: Tensor) -> DetectorMaps:
+        """x: N×3×H×W, RGB pixel − 128; H and W multiples of the coarsest stride."""
+        features = self.neck(self.backbone(x * INPUT_SCALE))
+        detached = tuple(feature.detach() for feature in features)
+        return DetectorMaps(self.one_to_many(features), self.one_to_one(detached))
+
+    def deploy(self) -> DeployedDetector:
+        """The fused one-to-one network; equals the eval-mode one-to-one maps to rounding. Leaves this one untouched."""
+        return DeployedDetector(
+            self.backbone, self.neck, self.one_to_one, self.spec, self.classes, input_scale=INPUT_SCALE
+        )

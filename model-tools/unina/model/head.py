@@ -1,0 +1,52 @@
+"""A decoupled head: a class tower and a box tower a level, ending at raw maps.
+
+Box sides are distributions over bins (Generalized Focal Loss, arXiv 2006.04388). The class bias starts at a prior
+probability (RetinaNet, arXiv 1708.02002, section 3.3), so that the sea of background does not drown the first steps.
+"""
+
+import math
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from unina.model.plan import Plan
+from unina.model.rep_block import BLOCKS
+from unina.model.spec import Block
+
+PRIOR = 0.01
+"""Score of every anchor before training."""
+
+LevelMaps = tuple[Tensor, Tensor]
+"""Class logits N×classes×h×w and box bins N×(4·reg_max)×h×w (left, top, right, bottom) of one level."""
+
+
+class Head(nn.Module):
+    """One prediction for every cell of every level."""
+
+    def __init__(
+        self, plan: Plan, block: Block, strides: tuple[int, ...], in_widths: tuple[int, ...], classes: int, reg_max: int
+    ) -> None:
+        super().__init__()
+        make = BLOCKS[block]
+
+        def tower(width: int, stride: int, outputs: int) -> nn.Sequential:
+            inner = plan.at(plan.head, stride)
+            widths = [width] + [inner] * plan.head_depth
+            blocks: list[nn.Module] = [make(i, o) for i, o in pairwise(widths)]
+            return nn.Sequential(*blocks, nn.Conv2d(inner, outputs, 1))
+
+        levels = list(zip(in_widths, strides, strict=True))
+        self.class_towers = nn.ModuleList(tower(width, stride, classes) for width, stride in levels)
+        self.box_towers = nn.ModuleList(tower(width, stride, 4 * reg_max) for width, stride in levels)
+        for towers, bias in ((self.class_towers, -math.log((1 - PRIOR) / PRIOR)), (self.box_towers, 1.0)):
+            for module in towers:
+                last = module[-1]  # type: ignore[index]
+                nn.init.normal_(last.weight, std=0.01)
+                nn.init.constant_(last.bias, bias)
+
+    def forward(self, features: tuple[Tensor, ...]) -> tuple[LevelMaps, ...]:
+        """Neck maps, finest first, to one pair (class logits, box bins) a level."""
+        return tuple(
+            (class_tower(feature), box_tower(feature))
+            for class_tower, box_tower, feature in zip(self.class_towers, self.box_towers, features, strict=True)
+        )
