@@ -1,0 +1,6 @@
+"""What the DLA asks of a network: the operators it is made of, and the scales its tensors share."""
+
+from unina.dla.graph import Graph, GraphError, read_graph
+from unina.dla.scales import ScaleError, ScaleMap
+
+__all__ = ["Graph", "GraphError", "ScaleError", "ScaleMap", "read_graph"]
