@@ -1,0 +1,57 @@
+// What manifest.json says (docs/bundle.md), typed and checked: whoever holds a Manifest need not
+// ask again.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "unina/host_engine.h"
+#include "unina/letterbox.h"
+#include "unina/tensor.h"
+
+namespace unina {
+
+struct ManifestTensor {
+  std::string name;
+  bool is_output = false;
+  int channels = 0, height = 0, width = 0;
+  float scale = 1.0f;  // from scale_bits
+  Layout layout = Layout::kLinear;
+};
+
+struct ManifestLevel {
+  int stride = 0;
+  std::string class_map;  // names of output tensors
+  std::string box_map;
+};
+
+struct ManifestFile {
+  std::string sha256;  // 64 lower-case hex digits
+  std::uint64_t bytes = 0;
+};
+
+struct Manifest {
+  std::string name;
+  std::vector<std::string> classes;
+  std::string input_name;
+  int input_height = 0, input_width = 0;
+  PixelSpec pixels;
+  std::vector<ManifestLevel> levels;  // from the finest stride to the coarsest
+  int reg_max = 0;
+  std::vector<ManifestTensor> tensors;
+  std::vector<float> thresholds;  // one score a class
+  int max_detections = 0;
+  Rounding rounding = Rounding::kHalfAway;
+  std::map<std::string, ManifestFile> files;  // relative path -> what it must be
+  std::string json;                           // the whole text
+
+  // `origin` stands in messages. Throws Error naming field, value, reason and remedy.
+  static Manifest parse(const std::string& json, const std::string& origin);
+
+  // Throws Error for a name that no tensor has.
+  const ManifestTensor& tensor(const std::string& tensor_name) const;
+};
+
+}  // namespace unina

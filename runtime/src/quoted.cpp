@@ -1,0 +1,20 @@
+#include "quoted.h"
+
+namespace unina {
+
+std::string quoted(const std::string& text) {
+  constexpr std::size_t kMost = 80;
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string out = "'";
+  for (const char character : text.substr(0, kMost)) {
+    const auto byte = static_cast<unsigned char>(character);
+    if (byte >= 0x20 && byte < 0x7f) {
+      out += character;
+    } else {
+      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return out + (text.size() > kMost ? "...'" : "'");
+}
+
+}  // namespace unina
