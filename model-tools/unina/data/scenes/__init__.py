@@ -1,0 +1,1 @@
+"""Synthetic Formula Student scenes: geometry first (boxes need no pixel), then paint, then the camera's faults."""

@@ -1,0 +1,194 @@
+"""Where camera and cones stand, so that the boxes are distributed as real ones (real_boxes.py).
+
+Importance sampling: a picture begins with one cone, the anchor, whose height and place in the picture are drawn from a
+distribution like the real one; camera and track are then moved so that a cone of the track stands there. The others
+follow by perspective. The constants were fitted by a random search over geometry alone (no pixel).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from unina.data.scenes.camera import NEAR_M, Camera
+from unina.data.scenes.cones import Cone
+from unina.data.scenes.track import scattered_cones, track_cones
+
+Array = npt.NDArray[np.float64]
+NEGATIVE_SHARE = 0.08
+MIN_HEIGHT_PX = 3.0
+MIN_VISIBLE = 0.35
+"""Share of a cone's silhouette that must be seen for a label."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The fitted constants. Heights and rows are relative to the picture's height."""
+
+    anchor_median: float = 0.075
+    anchor_sigma: float = 0.75
+    anchor_tail: float = 0.25
+    """share of anchors drawn from the tail of near cones"""
+    tail_median: float = 0.22
+    tail_sigma: float = 0.5
+    count_median: float = 5.0
+    count_sigma: float = 0.95
+    mount_median: float = 0.75
+    mount_sigma: float = 0.35
+    horizon_mean: float = 0.43
+    horizon_sigma: float = 0.07
+    high_share: float = 0.3
+    """share of pictures taken from a stand, a roof or a raised arm"""
+    high_low: float = -0.35
+    high_high: float = 0.4
+    """range of their horizon"""
+    high_mount_median: float = 2.2
+
+
+FIT = Fit()
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Geometry of one picture. Row i of `boxes`, `classes` and `visible` belongs to `cones[labelled[i]]`."""
+
+    camera: Camera
+    onboard: bool
+    cones: tuple[Cone, ...]
+    """all that are painted, nearest first"""
+    blockers: tuple[npt.NDArray[np.int32], ...]
+    """polygons in pixels of what stands before everything (the own car)"""
+    labelled: tuple[int, ...]
+    boxes: npt.NDArray[np.float64]
+    """N×4 (x0, y0, x1, y1), pixels, clipped to the picture"""
+    classes: npt.NDArray[np.int64]
+
+
+def sample_layout(rng: np.random.Generator, width: int, height: int, fit: Fit = FIT) -> Layout:
+    """Draws a camera and what it sees; pictures of NEGATIVE_SHARE hold no cone."""
+    for _ in range(50):
+        high = rng.random() < fit.high_share
+        camera, anchor = _camera_and_anchor(rng, width, height, high, fit)
+        if rng.random() < NEGATIVE_SHARE:
+            return finish(camera, not high, [], ())
+        scattered = rng.random() < 0.22
+        source = scattered_cones(rng) if scattered else track_cones(rng)
+        turn = rng.normal(0.0, 0.22) if not high and not scattered else rng.uniform(-1.4, 1.4)
+        cones = _placed(rng, source, anchor, turn)
+        wanted = round(float(np.clip(rng.lognormal(np.log(fit.count_median), fit.count_sigma), 1, 45)))
+        cones = _run(camera, cones, anchor, wanted, rng)
+        layout = finish(camera, not high, cones, ())
+        if len(layout.boxes):
+            return layout
+    raise RuntimeError("no layout with a visible cone in 50 draws: the constants of Fit are out of range")
+
+
+def _camera_and_anchor(rng: np.random.Generator, width: int, height: int, high: bool, fit: Fit) -> tuple[Camera, Array]:
+    """A camera, and a place on the ground whose cone has the height and row that the fit asks for."""
+    tail = rng.random() < fit.anchor_tail
+    median, sigma = (fit.tail_median, fit.tail_sigma) if tail else (fit.anchor_median, fit.anchor_sigma)
+    size = float(np.clip(rng.lognormal(np.log(median), sigma), 0.012, 0.75))
+    focal = width * float(np.clip(rng.lognormal(np.log(1.3 if high else 0.8), 0.45 if high else 0.3), 0.42, 5.0))
+    depth = max(focal * 0.325 / (size * height), 0.8)
+    column = rng.uniform(0.06, 0.94)
+    for _ in range(40):
+        if high:
+            mount = float(np.clip(rng.lognormal(np.log(fit.high_mount_median), 0.5), 0.9, 9.0))
+            horizon = rng.uniform(fit.high_low, fit.high_high)
+        else:
+            mount = float(np.clip(rng.lognormal(np.log(fit.mount_median), fit.mount_sigma), 0.3, 1.8))
+            horizon = rng.normal(fit.horizon_mean, fit.horizon_sigma)
+        row = horizon + (mount - 0.16) * size / 0.325
+        if 0.03 < row < 0.93:
+            break
+    pitch = float(np.arctan((0.5 - horizon) * height / focal))
+    camera = Camera(width, height, focal, mount, pitch, float(rng.normal(0.0, 0.018)))
+    x = (column - 0.5) * width * depth / focal
+    return camera, np.array([x, depth])
+
+
+def _placed(rng: np.random.Generator, source: list[Cone], anchor: Array, turn: float) -> list[Cone]:
+    """The cones turned by `turn` and moved so that one of the first of them stands on `anchor`."""
+    sin_t, cos_t = np.sin(turn), np.cos(turn)
+    chosen = source[int(rng.integers(0, max(1, len(source) // 2)))]
+    moved = []
+    for cone in source:
+        dx, dy = cone.x - chosen.x, cone.y - chosen.y
+        x, y = anchor[0] + cos_t * dx - sin_t * dy, anchor[1] + sin_t * dx + cos_t * dy
+        moved.append(Cone(cone.kind, float(x), float(y), cone.yaw + turn, cone.fallen))
+    return moved
+
+
+def _run(camera: Camera, cones: list[Cone], anchor: Array, wanted: int, rng: np.random.Generator) -> list[Cone]:
+    """At most `wanted` cones in view, the anchor's neighbours in depth first; those out of view go."""
+    seen = []
+    for cone in sorted(cones, key=lambda c: c.y):
+        box = silhouette_box(camera, cone)
+        if box is not None and _inside(box, camera) > 0.3:
+            seen.append(cone)
+    if not seen:
+        return []
+    first = min(range(len(seen)), key=lambda i: np.hypot(seen[i].x - anchor[0], seen[i].y - anchor[1]))
+    first = max(0, min(first - int(rng.integers(0, 1 + wanted // 3)), len(seen) - wanted))
+    return seen[first : first + wanted]
+
+
+def silhouette_box(camera: Camera, cone: Cone) -> Array | None:
+    """(x0, y0, x1, y1) of the whole cone in pixels, not clipped; None when it is behind the lens."""
+    pixels, depth = camera.project(np.concatenate(cone.outline()))
+    if depth.min() < NEAR_M:
+        return None
+    return np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
+
+
+def _inside(box: Array, camera: Camera) -> float:
+    """Share of a box that lies inside the picture."""
+    width = min(box[2], camera.width) - max(box[0], 0)
+    height = min(box[3], camera.height) - max(box[1], 0)
+    return float(max(width, 0) * max(height, 0) / ((box[2] - box[0]) * (box[3] - box[1])))
+
+
+def finish(camera: Camera, onboard: bool, cones: list[Cone], blockers: tuple[npt.NDArray[np.int32], ...]) -> Layout:
+    """Labels what is seen: silhouettes are filled nearest first, so each pixel belongs to the cone that shows there."""
+    owner = np.zeros((camera.height, camera.width), dtype=np.uint8)
+    for polygon in blockers:
+        cv2.fillPoly(owner, [polygon], 255)
+    painted, labelled, boxes = [], [], []
+    for cone in sorted(cones, key=lambda c: np.hypot(c.x, c.y)):
+        full = silhouette_box(camera, cone)
+        if full is None:
+            continue
+        painted.append(cone)
+        visible, box = _claim(owner, camera, cone, full, len(painted))
+        if visible < MIN_VISIBLE or box[3] - box[1] < MIN_HEIGHT_PX or box[2] - box[0] < 1.5:
+            continue
+        labelled.append(len(painted) - 1)
+        boxes.append(box)
+    classes = np.array([painted[i].kind for i in labelled], dtype=np.int64)
+    return Layout(camera, onboard, tuple(painted), blockers, tuple(labelled), np.array(boxes).reshape(-1, 4), classes)
+
+
+def _claim(owner: npt.NDArray[np.uint8], camera: Camera, cone: Cone, full: Array, number: int) -> tuple[float, Array]:
+    """Fills the free pixels of a silhouette; returns the share of it that is seen and the box of that part."""
+    x0, y0 = np.floor(full[:2]).astype(int)
+    x1, y1 = np.ceil(full[2:]).astype(int)
+    left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, camera.width), min(y1, camera.height)
+    clipped = np.array([max(full[0], 0), max(full[1], 0), min(full[2], camera.width), min(full[3], camera.height)])
+    if right <= left or bottom <= top:
+        return 0.0, clipped
+    mask = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
+    for part in cone.outline():
+        hull = cv2.convexHull(((camera.project(part)[0] - (x0, y0) - 0.5) * 16).round().astype(np.int32))
+        cv2.fillConvexPoly(mask, hull, 1, shift=4)
+    shown = mask[top - y0 : bottom - y0, left - x0 : right - x0]
+    free = shown & (owner[top:bottom, left:right] == 0)
+    owner[top:bottom, left:right][shown > 0] = number % 255
+    total, seen = int(mask.sum()), int(free.sum())
+    if not seen:
+        return 0.0, clipped
+    if seen == int(shown.sum()):  # nothing before it: the projected outline is exact
+        return seen / total, clipped
+    rows, columns = np.flatnonzero(free.any(axis=1)), np.flatnonzero(free.any(axis=0))
+    part = np.array([left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1])
+    return seen / total, np.concatenate([np.maximum(part[:2], clipped[:2]), np.minimum(part[2:], clipped[2:])])

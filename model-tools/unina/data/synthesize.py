@@ -1,0 +1,130 @@
+"""Writes a synthetic data set: YOLO-txt with JPEG pictures, whole or not at all."""
+
+import multiprocessing
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from unina.data.data_yaml import SPLITS
+from unina.data.faults import DataError, Fault
+from unina.data.scenes.cones import NAMES
+from unina.data.scenes.render import render_scene
+from unina.data.yolo import format_labels
+
+
+@dataclass(frozen=True)
+class _Job:
+    split: str
+    index: int
+
+
+def synthesize(
+    output: Path,
+    *,
+    train: int = 600,
+    val: int = 80,
+    test: int = 0,
+    seed: int = 0,
+    width: int = 1280,
+    height: int = 720,
+    workers: int = 2,
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Renders a data set of cone scenes into a folder.
+
+    The bytes depend on `seed`, sizes and the version of the code, not on `workers`; a picture depends on its number
+    alone, so that a longer data set begins with the shorter one.
+
+    Args:
+        output: folder to make; it appears only when all is written.
+        train, val, test: pictures a split.
+        seed: of everything random.
+        width, height: of the pictures, pixels.
+        workers: processes.
+        force: replace a folder that is there.
+        progress: called with (pictures done, pictures in all).
+
+    Returns:
+        The data.yaml.
+
+    Raises:
+        DataError: the arguments make no sense, or the folder is there and not empty.
+    """
+    output = Path(output)
+    counts = dict(zip(SPLITS, (train, val, test), strict=True))
+    _check(output, counts, width, height, workers, force)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial_output = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    try:
+        for split in (split for split, count in counts.items() if count):
+            (partial_output / "images" / split).mkdir(parents=True)
+            (partial_output / "labels" / split).mkdir(parents=True)
+        jobs = [_Job(split, index) for split, count in counts.items() for index in range(count)]
+        write = partial(_write, partial_output, seed, width, height)
+        for done, _ in enumerate(_each(write, jobs, workers), start=1):
+            progress(done, len(jobs))
+        text = ["# Synthetic cone scenes; unina-data synthesize", f"# seed {seed}, {width}×{height}", "path: ."]
+        text += [f"{split}: images/{split}" for split, count in counts.items() if count]
+        text += ["names:", *(f"  {index}: {name}" for index, name in enumerate(NAMES))]
+        (partial_output / "data.yaml").write_text("\n".join(text) + "\n", encoding="utf-8")
+        partial_output.chmod(0o755)  # mkdtemp's is the owner's alone
+        if output.exists():
+            shutil.rmtree(output)
+        partial_output.rename(output)
+    finally:
+        shutil.rmtree(partial_output, ignore_errors=True)
+    return output / "data.yaml"
+
+
+def _check(output: Path, counts: dict[str, int], width: int, height: int, workers: int, force: bool) -> None:
+    """Raises DataError when the arguments make no sense."""
+
+    def refuse(value: str, message: str) -> None:
+        raise DataError([Fault(output, None, value, message)])
+
+    for split, count in counts.items():
+        if count < 0:
+            refuse(f"{split} {count}", "must be 0 or more pictures")
+    if not any(counts.values()):
+        refuse("train, val and test are 0", "ask for at least one picture")
+    if not (64 <= width <= 8192 and 64 <= height <= 8192):
+        refuse(f"{width}×{height}", "width and height must lie in 64…8192 pixels")
+    if workers < 1:
+        refuse(f"workers {workers}", "must be 1 or more")
+    if output.exists() and not output.is_dir():
+        refuse("", "is a file; name a folder")
+    if output.is_dir() and any(output.iterdir()) and not force:
+        refuse("", "is not empty; name another folder, or replace it with --force")
+
+
+def _each(write: Callable[[_Job], None], jobs: list[_Job], workers: int) -> Iterator[None]:
+    """Runs all jobs, in any order."""
+    if workers == 1:
+        yield from map(write, jobs)
+        return
+    # spawn: a forked OpenCV or PyTorch may hang
+    with multiprocessing.get_context("spawn").Pool(workers, initializer=_one_thread) as pool:
+        yield from pool.imap_unordered(write, jobs, chunksize=4)
+
+
+def _one_thread() -> None:
+    """The processes share the cores already."""
+    cv2.setNumThreads(1)
+
+
+def _write(output: Path, seed: int, width: int, height: int, job: _Job) -> None:
+    """Renders one picture and writes it with its labels."""
+    picture = render_scene(seed, SPLITS.index(job.split), job.index, width, height)
+    name = f"scene_{job.index:06d}"
+    ok, data = cv2.imencode(".jpg", picture.pixels, [cv2.IMWRITE_JPEG_QUALITY, picture.jpeg_quality])
+    if not ok:
+        raise RuntimeError("OpenCV was built without JPEG")
+    (output / "images" / job.split / f"{name}.jpg").write_bytes(data.tobytes())
+    text = format_labels(picture.layout.boxes, picture.layout.classes, width=width, height=height)
+    (output / "labels" / job.split / f"{name}.txt").write_text(text, encoding="utf-8")
