@@ -1,0 +1,179 @@
+// Do the operators and tensors of a loadable fit together? docs/integer-semantics.md says when.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "host/loadable.h"
+#include "unina/error.h"
+
+namespace unina::host {
+namespace {
+
+// All activations of one network together; far above any detector, far below what hurts a machine.
+constexpr std::int64_t kMaxActivationBytes = std::int64_t{1} << 30;
+
+std::string shape_text(std::int64_t channels, std::int64_t height, std::int64_t width) {
+  return "1x" + std::to_string(channels) + "x" + std::to_string(height) + "x" +
+         std::to_string(width);
+}
+
+class GraphCheck {
+ public:
+  GraphCheck(const Loadable& loadable, const std::string& name)
+      : loadable_(loadable), name_(name), written_(loadable.tensors.size(), false) {}
+
+  void run() {
+    std::int64_t bytes = 0;
+    for (const Tensor& tensor : loadable_.tensors) {
+      const std::int64_t stored = (static_cast<std::int64_t>(tensor.channels) + 31) / 32 * 32;
+      bytes += stored * tensor.height * tensor.width;
+      if (bytes > kMaxActivationBytes) fail("the activations need more than 1 GiB");
+    }
+    if (loadable_.inputs.empty()) fail("no inputs");
+    if (loadable_.outputs.empty()) fail("no outputs");
+    for (const int input : loadable_.inputs) write(input, "\"inputs\"");
+    for (const Operator& op : loadable_.operators) check(op);
+    std::vector<bool> listed(loadable_.tensors.size(), false);
+    for (const int output : loadable_.outputs) {
+      const auto at = static_cast<std::size_t>(output);
+      if (!written_[at]) fail("output " + tensor(output).name + " is written by no operator");
+      if (listed[at]) fail("output " + tensor(output).name + " is listed twice");
+      listed[at] = true;
+    }
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& reason) const { throw Error(name_ + ": " + reason); }
+
+  const Tensor& tensor(int index) const {
+    return loadable_.tensors[static_cast<std::size_t>(index)];
+  }
+
+  void write(int index, const std::string& who) {
+    auto written = written_[static_cast<std::size_t>(index)];
+    if (written) fail(who + ": tensor " + tensor(index).name + " is written twice");
+    written_[static_cast<std::size_t>(index)] = true;
+  }
+
+  void check(const Operator& op) {
+    for (const int input : op.inputs)
+      if (!written_[static_cast<std::size_t>(input)])
+        fail(op.label + ": input " + tensor(input).name + " is read before it is written");
+    write(op.output, op.label);
+    const Tensor& in = tensor(op.inputs[0]);
+    switch (op.type) {
+      case OperatorType::kConv:
+        check_conv(op, in);
+        break;
+      case OperatorType::kRelu:
+        check_scales(op);
+        expect(op, in.channels, in.height, in.width);
+        break;
+      case OperatorType::kAdd:
+        check_same_shape(op, in, tensor(op.inputs[1]));
+        if (tensor(op.inputs[1]).scale != in.scale)
+          fail(op.label + ": the scales of the two inputs differ (the scale map must tie them)");
+        expect(op, in.channels, in.height, in.width);
+        break;
+      case OperatorType::kConcat:
+        check_concat(op, in);
+        break;
+      case OperatorType::kMaxPool:
+        check_maxpool(op, in);
+        break;
+      case OperatorType::kResize:
+        check_scales(op);
+        expect(op, in.channels, std::int64_t{in.height} * op.factor.y,
+               std::int64_t{in.width} * op.factor.x);
+        break;
+    }
+  }
+
+  void check_scales(const Operator& op) const {
+    for (const int input : op.inputs)
+      if (tensor(input).scale != tensor(op.output).scale)
+        fail(op.label + ": the scale of input " + tensor(input).name +
+             " differs from the output's (the scale map must tie them)");
+  }
+
+  void check_same_shape(const Operator& op, const Tensor& a, const Tensor& b) const {
+    if (a.channels != b.channels || a.height != b.height || a.width != b.width)
+      fail(op.label + ": the inputs are " + shape_text(a.channels, a.height, a.width) + " and " +
+           shape_text(b.channels, b.height, b.width));
+  }
+
+  void expect(const Operator& op, std::int64_t channels, std::int64_t height,
+              std::int64_t width) const {
+    const Tensor& out = tensor(op.output);
+    if (out.channels != channels || out.height != height || out.width != width)
+      fail(op.label + ": output " + out.name + " is declared " +
+           shape_text(out.channels, out.height, out.width) + ", but is " +
+           shape_text(channels, height, width));
+  }
+
+  // Output size of a sliding window on one axis.
+  std::int64_t windowed(const Operator& op, std::int64_t in, std::int64_t pads, std::int64_t kernel,
+                        std::int64_t stride, std::int64_t dilation) const {
+    const std::int64_t room = in + pads - dilation * (kernel - 1) - 1;
+    if (room < 0) fail(op.label + ": the kernel is larger than the padded input");
+    return room / stride + 1;
+  }
+
+  void expect_windowed(const Operator& op, const Tensor& in, std::int64_t channels) const {
+    const std::int64_t height = windowed(op, in.height, std::int64_t{op.pads.top} + op.pads.bottom,
+                                         op.kernel.y, op.stride.y, op.dilation.y);
+    const std::int64_t width = windowed(op, in.width, std::int64_t{op.pads.left} + op.pads.right,
+                                        op.kernel.x, op.stride.x, op.dilation.x);
+    expect(op, channels, height, width);
+  }
+
+  void check_conv(const Operator& op, const Tensor& in) const {
+    expect_windowed(op, in, tensor(op.output).channels);
+    if (std::find(op.weights.begin(), op.weights.end(), std::int8_t{-128}) != op.weights.end())
+      fail(op.label + ": a weight is -128; weights lie in -127..127");
+    for (const float m : op.multiplier)
+      if (!std::isfinite(m) || std::signbit(m))
+        fail(op.label + ": a multiplier is negative or not finite");
+    std::int64_t largest = 0;
+    for (const std::int32_t b : op.bias) largest = std::max(largest, std::abs(std::int64_t{b}));
+    const std::int64_t taps =
+        std::int64_t{in.channels / op.groups} * op.kernel.y * op.kernel.x;  // <= 2^39
+    if (taps * 128 * 127 + largest >= std::int64_t{1} << 31)
+      fail(op.label + ": the int32 accumulator could overflow (" + std::to_string(taps) +
+           " products and a bias of " + std::to_string(largest) + ")");
+  }
+
+  void check_concat(const Operator& op, const Tensor& in) const {
+    check_scales(op);
+    std::int64_t channels = 0;
+    for (const int input : op.inputs) {
+      const Tensor& other = tensor(input);
+      if (other.height != in.height || other.width != in.width)
+        fail(op.label + ": inputs of different height or width");
+      channels += other.channels;
+    }
+    expect(op, channels, in.height, in.width);
+  }
+
+  void check_maxpool(const Operator& op, const Tensor& in) const {
+    check_scales(op);
+    if (op.dilation.y != 1 || op.dilation.x != 1) fail(op.label + ": a maxpool has no dilation");
+    // Otherwise a window could hold nothing but padding and have no maximum.
+    if (std::max(op.pads.top, op.pads.bottom) >= op.kernel.y ||
+        std::max(op.pads.left, op.pads.right) >= op.kernel.x)
+      fail(op.label + ": padding must be smaller than the kernel");
+    expect_windowed(op, in, in.channels);
+  }
+
+  const Loadable& loadable_;
+  const std::string& name_;
+  std::vector<bool> written_;
+};
+
+}  // namespace
+
+void check_graph(const Loadable& loadable, const std::string& name) {
+  GraphCheck(loadable, name).run();
+}
+
+}  // namespace unina::host

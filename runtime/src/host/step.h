@@ -1,0 +1,45 @@
+// One operator made ready: bound to its buffers, parameters packed, nothing left to decide.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "host/loadable.h"
+#include "host/thread_pool.h"
+#include "unina/tensor.h"
+
+namespace unina::host {
+
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual void run(ThreadPool& pool) = 0;
+};
+
+// A tensor of the network in the arena.
+struct Buffer {
+  TensorFormat format;
+  std::int8_t* data = nullptr;
+
+  // Row y of block (32 channels, or the one block of HWC4) `block`.
+  std::int8_t* row(int block, int y) const {
+    return data + static_cast<std::size_t>(block) * format.channel_stride +
+           static_cast<std::size_t>(y) * format.row_stride;
+  }
+  int blocks() const {
+    return (format.channels + format.channels_per_pixel() - 1) / format.channels_per_pixel();
+  }
+};
+
+// Inputs of every operator but a conv are CHW32; so are all outputs. `threads` is how many of the
+// pool may call at once. They throw unina::Error when the memory they would need is absurd.
+std::unique_ptr<Step> make_conv(const Operator& op, const Buffer& in, const Buffer& out,
+                                Rounding rounding, int threads);
+std::unique_ptr<Step> make_relu(const Buffer& in, const Buffer& out);
+std::unique_ptr<Step> make_add(const Operator& op, const Buffer& a, const Buffer& b,
+                               const Buffer& out, Rounding rounding);
+std::unique_ptr<Step> make_concat(const std::vector<Buffer>& inputs, const Buffer& out);
+std::unique_ptr<Step> make_maxpool(const Operator& op, const Buffer& in, const Buffer& out);
+std::unique_ptr<Step> make_resize(const Operator& op, const Buffer& in, const Buffer& out);
+
+}  // namespace unina::host
