@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Builds libunina, its programs and its tests with sanitizers and runs the tests: memory and undefined behaviour,
+# then data races. The malformed-bundle tests of pytest run against the first build's programs as well.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+for sanitize in address,undefined thread; do
+  folder=build/sanitize-${sanitize%%,*}
+  cmake -S runtime -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DUNINA_BUILD_TESTS=ON -DUNINA_SANITIZE="$sanitize" > /dev/null
+  cmake --build "$folder"
+  ctest --test-dir "$folder" --output-on-failure --no-tests=error -j 2
+done
+UNINA_PROGRAMS=$PWD/build/sanitize-address/programs .venv/bin/python -m pytest -q tests/runtime -k bad_input
