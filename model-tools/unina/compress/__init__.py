@@ -1,0 +1,1 @@
+"""Compression: calibration of activation ranges."""

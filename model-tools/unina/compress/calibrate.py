@@ -1,0 +1,115 @@
+"""Post-training calibration: runs the exported float graph over pictures and finds the amax of every tensor.
+
+`minmax` is the default: small cones live in the tail of the activations, where clipping costs most.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+
+from unina.compress.histogram import BINS, Counts, count_magnitudes, entropy_threshold
+from unina.dla.graph import Graph, read_graph
+from unina.dla.scales import ScaleMap, measured_tensors
+
+Method = Literal["minmax", "entropy"]
+Input = npt.NDArray[np.float32]
+
+
+class CalibrationError(ValueError):
+    """The pictures cannot calibrate the network; the text says why."""
+
+
+class Inputs(Protocol):
+    """Network inputs, float32 1×3×H×W, that can be walked through more than once."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Input]: ...
+
+
+def passes(method: Method) -> int:
+    """How often a calibration walks through the pictures."""
+    return 2 if method == "entropy" else 1
+
+
+def calibrate(
+    model: onnx.ModelProto, inputs: Inputs, method: Method = "minmax", advance: Callable[[], None] = lambda: None
+) -> ScaleMap:
+    """The scale map of a deploy graph; memory is bounded by the activations of one picture.
+
+    Args:
+        advance: called after every picture of every pass.
+
+    Raises:
+        CalibrationError: no pictures, a value that is not finite, a tensor that never changes.
+        ScaleError: a tensor that gets no usable scale.
+        GraphError: the model is not a deploy graph.
+    """
+    if len(inputs) == 0:
+        raise CalibrationError("no calibration pictures; give at least one, better a hundred")
+    graph = read_graph(model)
+    observer = _Observer(model, graph)
+    amax = observer.ranges(inputs, advance)
+    if method == "entropy":
+        histograms = observer.histograms(inputs, amax, advance)
+        amax = {name: entropy_threshold(histograms[name], amax[name]) for name in amax}
+    return ScaleMap.from_amax(graph, amax)
+
+
+class _Observer:
+    """The float graph with every tensor that calibration measures as an output."""
+
+    def __init__(self, model: onnx.ModelProto, graph: Graph) -> None:
+        self._names = measured_tensors(graph)
+        self._input = graph.inputs[0]
+        observed = onnx.ModelProto()
+        observed.CopyFrom(model)
+        present = {value.name for value in observed.graph.output}
+        observed.graph.output.extend(
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, graph.shapes[name])
+            for name in self._names
+            if name not in present
+        )
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            observed.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def ranges(self, inputs: Inputs, advance: Callable[[], None]) -> dict[str, float]:
+        """The largest magnitude of every tensor."""
+        low = dict.fromkeys(self._names, np.inf)
+        high = dict.fromkeys(self._names, -np.inf)
+        for number, tensors in enumerate(self._run(inputs), start=1):
+            for name, values in tensors.items():
+                smallest, largest = float(values.min()), float(values.max())
+                if not (np.isfinite(smallest) and np.isfinite(largest)):
+                    raise CalibrationError(
+                        f"tensor {name} is not finite on calibration picture {number}: the weights are broken"
+                    )
+                low[name], high[name] = min(low[name], smallest), max(high[name], largest)
+            advance()
+        for name in self._names:
+            if low[name] == high[name]:
+                raise CalibrationError(
+                    f"tensor {name} is {low[name]:g} everywhere on all {len(inputs)} calibration pictures: "
+                    "its layer is dead, or the pictures are all of one colour"
+                )
+        return {name: max(-low[name], high[name]) for name in self._names}
+
+    def histograms(self, inputs: Inputs, amax: dict[str, float], advance: Callable[[], None]) -> dict[str, Counts]:
+        """The distribution of magnitudes of every tensor, over [0, amax]."""
+        counts = {name: np.zeros(BINS, np.int64) for name in self._names}
+        for tensors in self._run(inputs):
+            for name, values in tensors.items():
+                counts[name] += count_magnitudes(values, amax[name])
+            advance()
+        return counts
+
+    def _run(self, inputs: Inputs) -> Iterator[dict[str, Input]]:
+        for x in inputs:
+            yield dict(zip(self._names, self._session.run(list(self._names), {self._input: x}), strict=True))
