@@ -1,12 +1,15 @@
-// Letterbox, placement and decode for Python: arrays go in and out, no arithmetic happens here.
+// Letterbox, placement, decode and detector for Python: arrays go in and out, no arithmetic happens
+// here.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <mutex>
 #include <optional>
 #include <string>
 
 #include "unina/decode.h"
+#include "unina/detector.h"
 #include "unina/error.h"
 #include "unina/letterbox.h"
 
@@ -175,6 +178,39 @@ py::tuple decode(const std::vector<py::array>& class_maps, const std::vector<py:
   return to_arrays(found);
 }
 
+// Detects on one picture at a time, from whichever Python thread.
+class PythonDetector {
+ public:
+  PythonDetector(const std::string& path, const std::string& accelerator,
+                 std::optional<float> score_threshold, int threads)
+      : detector_(path, {accelerator, score_threshold, threads}) {}
+
+  py::tuple detect(const py::array& image) {
+    const HeldImage held(image);
+    Detections found;
+    {
+      const py::gil_scoped_release release;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      found = detector_.detect(held.view);
+    }
+    return to_arrays(found);
+  }
+  py::dict times() const {
+    const StageTimes& times = detector_.times();
+    py::dict out;
+    out["preprocess"] = times.preprocess_ms;
+    out["infer"] = times.infer_ms;
+    out["decode"] = times.decode_ms;
+    return out;
+  }
+  const std::string& manifest_json() const { return detector_.manifest().json; }
+  std::string accelerator() const { return detector_.accelerator_name(); }
+
+ private:
+  Detector detector_;
+  std::mutex mutex_;
+};
+
 Placement make_placement(int left, int top, int width, int height, int source_width,
                          int source_height) {
   if (width < 1 || height < 1 || source_width < 1 || source_height < 1) {
@@ -236,6 +272,14 @@ void bind_detector(py::module_& module) {
   module.def("decode", &decode, py::arg("class_maps"), py::arg("box_maps"), py::kw_only(),
              py::arg("strides"), py::arg("reg_max"), py::arg("thresholds"),
              py::arg("max_detections"), py::arg("scales"), py::arg("placement"));
+  py::class_<PythonDetector>(module, "Detector")
+      .def(py::init<const std::string&, const std::string&, std::optional<float>, int>(),
+           py::call_guard<py::gil_scoped_release>(), py::arg("path"), py::arg("accelerator"),
+           py::arg("score_threshold"), py::arg("threads"))
+      .def("detect", &PythonDetector::detect, py::arg("image"))
+      .def_property_readonly("times", &PythonDetector::times)
+      .def_property_readonly("manifest_json", &PythonDetector::manifest_json)
+      .def_property_readonly("accelerator", &PythonDetector::accelerator);
 }
 
 }  // namespace unina::python

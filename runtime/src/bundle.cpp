@@ -6,7 +6,7 @@
 #include <sstream>
 #include <system_error>
 
-#include "quoted.h"
+#include "printable.h"
 #include "regular_file.h"
 #include "sha256.h"
 #include "unina/error.h"
@@ -69,7 +69,7 @@ void refuse_strangers(const fs::path& directory, const Manifest& manifest) {
   }
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory)) {
     const std::string name = entry.path().lexically_relative(directory).string();
-    const std::string where = directory.string() + ": " + quoted(name) + " ";
+    const std::string where = directory.string() + ": " + printable(name) + " ";
     const fs::file_type type = entry.symlink_status().type();
     if (type == fs::file_type::symlink) {
       throw Error(where + "is a link, which a bundle may not hold; put the file itself there");
@@ -101,9 +101,9 @@ void require_labels(const Bundle& bundle) {
 Bundle Bundle::open(const std::string& directory) try {
   const fs::path path = fs::path(directory) / "";  // one trailing slash, whatever was given
   const std::string shown = path.parent_path().string();
-  if (!fs::exists(path))
+  if (!fs::exists(shown))
     throw Error(shown + ": no such bundle; give the path of a .unina directory");
-  if (!fs::is_directory(path)) {
+  if (!fs::is_directory(shown)) {
     throw Error(shown + ": is not a directory; a bundle is a directory with a manifest.json");
   }
   if (!fs::exists(fs::symlink_status(path / "manifest.json"))) {
@@ -131,7 +131,7 @@ Bundle Bundle::open(const std::string& directory) try {
 std::vector<std::uint8_t> Bundle::read(const std::string& name) const {
   const auto found = manifest_.files.find(name);
   if (found == manifest_.files.end()) {
-    throw Error(directory_ + ": the bundle has no " + quoted(name) + kAgain);
+    throw Error(directory_ + ": the bundle has no " + printable(name) + kAgain);
   }
   std::vector<std::uint8_t> bytes;
   bytes.reserve(found->second.bytes);

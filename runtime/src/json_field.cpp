@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "quoted.h"
+#include "printable.h"
 #include "unina/error.h"
 
 namespace unina {
@@ -20,7 +20,7 @@ void JsonField::fail(const std::string& reason) const {
   std::string value;
   if (value_->is_primitive()) {
     value = value_->is_string()
-                ? quoted(value_->get_ref<const std::string&>())
+                ? printable(value_->get_ref<const std::string&>())
                 : value_->dump(-1, ' ', true, json::error_handler_t::replace).substr(0, 80);
     value += ' ';
   }
@@ -58,7 +58,7 @@ std::vector<std::pair<std::string, JsonField>> JsonField::members() const {
   if (!value_->is_object()) fail("is not an object");
   std::vector<std::pair<std::string, JsonField>> out;
   for (const auto& [key, value] : value_->items()) {
-    out.emplace_back(key, JsonField(value, origin_, path_ + "[" + quoted(key) + "]"));
+    out.emplace_back(key, JsonField(value, origin_, path_ + "[" + printable(key) + "]"));
   }
   return out;
 }

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "json_field.h"
-#include "quoted.h"
+#include "printable.h"
 #include "unina/error.h"
 
 namespace unina {
@@ -217,7 +217,7 @@ const ManifestTensor& Manifest::tensor(const std::string& tensor_name) const {
   for (const ManifestTensor& candidate : tensors) {
     if (candidate.name == tensor_name) return candidate;
   }
-  throw Error("manifest.json: no tensor is called " + quoted(tensor_name));
+  throw Error("manifest.json: no tensor is called " + printable(tensor_name));
 }
 
 }  // namespace unina

@@ -14,7 +14,12 @@ namespace {
 
 constexpr int kChannels = 3;
 
+// On the caller's thread: OpenCV's pool gains nothing in half a millisecond of work, and a process
+// that was forked after the pool started (a PyTorch data loader's workers) would wait for threads
+// it does not have.
 void opencv_resize(const ImageView& source, int width, int height, std::uint8_t* pixels) {
+  static const bool once = (cv::setNumThreads(1), true);
+  static_cast<void>(once);
   const cv::Mat from(source.height, source.width, CV_8UC3, const_cast<std::uint8_t*>(source.data),
                      source.row_stride);
   cv::Mat to(height, width, CV_8UC3, pixels);

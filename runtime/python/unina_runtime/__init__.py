@@ -4,9 +4,10 @@ There is one letterbox, one engine and one decoder, in C++: what Python trains, 
 the device runs.
 """
 
-from unina_runtime._unina import Placement, UninaError
+from unina_runtime._unina import HostEngine, Placement, UninaError
 from unina_runtime.decode import decode
 from unina_runtime.detections import Detections
+from unina_runtime.detector import Detector
 from unina_runtime.letterbox import letterbox
 
-__all__ = ["Detections", "Placement", "UninaError", "decode", "letterbox"]
+__all__ = ["Detections", "Detector", "HostEngine", "Placement", "UninaError", "decode", "letterbox"]

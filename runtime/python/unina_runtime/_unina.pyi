@@ -1,6 +1,7 @@
 """Types of the compiled module; the public face is `unina_runtime`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike
 
 import numpy as np
 import numpy.typing as npt
@@ -50,3 +51,42 @@ def decode(
     scales: Sequence[tuple[float, float]] | None,
     placement: Placement | None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int32]]: ...
+
+class Detector:
+    def __init__(self, path: str, accelerator: str, score_threshold: float | None, threads: int) -> None: ...
+    def detect(
+        self, image: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int32]]: ...
+    @property
+    def times(self) -> dict[str, float]: ...
+    @property
+    def manifest_json(self) -> str: ...
+    @property
+    def accelerator(self) -> str: ...
+
+class HostEngine:
+    """The integer engine of a `host.loadable` (docs/integer-semantics.md).
+
+    Args:
+        source: a path, or the file's bytes.
+        threads: that compute, the caller's among them; the result is the same for every number.
+        rounding: "half-away" or "half-even" instead of the loadable's own.
+
+    Raises:
+        UninaError: the loadable is damaged, or larger than this engine takes.
+    """
+
+    def __init__(self, source: str | PathLike[str] | bytes, threads: int = 1, rounding: str | None = None) -> None: ...
+    @property
+    def inputs(self) -> list[tuple[str, tuple[int, int, int, int], float]]:
+        """Name, shape (1, C, H, W) and scale of every input; real = scale · int8."""
+
+    @property
+    def outputs(self) -> list[tuple[str, tuple[int, int, int, int], float]]:
+        """Name, shape (1, C, H, W) and scale of every output; real = scale · int8."""
+
+    def run(self, feeds: Mapping[str, npt.NDArray[np.int8]]) -> dict[str, npt.NDArray[np.int8]]:
+        """int8 1×C×H×W for every input gives int8 1×C×H×W for every output."""
+
+    def infer(self) -> None:
+        """Runs on what the last `run` left in the input buffers: for timing."""

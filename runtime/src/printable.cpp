@@ -1,8 +1,8 @@
-#include "quoted.h"
+#include "printable.h"
 
 namespace unina {
 
-std::string quoted(const std::string& text) {
+std::string printable(const std::string& text) {
   constexpr std::size_t kMost = 80;
   constexpr char kHex[] = "0123456789abcdef";
   std::string out = "'";

@@ -6,6 +6,6 @@
 namespace unina {
 
 // 'text', with control characters and non-ASCII bytes escaped, cut after 80 characters.
-std::string quoted(const std::string& text);
+std::string printable(const std::string& text);
 
 }  // namespace unina

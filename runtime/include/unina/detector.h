@@ -1,0 +1,53 @@
+// The whole way from a picture to detections: preprocess, infer, decode.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "unina/accelerator.h"
+#include "unina/bundle.h"
+#include "unina/decode.h"
+#include "unina/detections.h"
+#include "unina/letterbox.h"
+
+namespace unina {
+
+struct DetectorOptions {
+  std::string accelerator = "auto";
+  std::optional<float> score_threshold;  // instead of the bundle's threshold of every class
+  int threads = 1;
+};
+
+struct StageTimes {
+  double preprocess_ms = 0, infer_ms = 0, decode_ms = 0;
+  double total_ms() const { return preprocess_ms + infer_ms + decode_ms; }
+};
+
+// One network and its buffers: one object a thread.
+class Detector {
+ public:
+  // Opens and verifies the bundle. Throws Error, also when accelerator and manifest disagree.
+  explicit Detector(const std::string& bundle, const DetectorOptions& options = {});
+
+  // Throws Error for an empty picture.
+  Detections detect(const ImageView& image);
+  // Of the last detect().
+  const StageTimes& times() const { return times_; }
+
+  const Bundle& bundle() const { return bundle_; }
+  const Manifest& manifest() const { return bundle_.manifest(); }
+  std::string accelerator_name() const { return accelerator_->name(); }
+
+ private:
+  Bundle bundle_;
+  std::unique_ptr<Accelerator> accelerator_;
+  TensorView input_;
+  std::vector<LevelMaps> maps_;  // in the accelerator's output buffers
+  std::optional<Decoder> decoder_;
+  std::optional<Letterbox> letterbox_;  // of the size that came last
+  StageTimes times_;
+};
+
+}  // namespace unina

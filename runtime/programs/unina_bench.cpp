@@ -1,0 +1,165 @@
+// unina-bench: how long each stage of the detector takes.
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "program.h"
+#include "quiet_libraries.h"
+#include "samples.h"
+#include "unina/detector.h"
+#include "unina/error.h"
+#include "unina/source.h"
+
+namespace unina {
+namespace {
+
+struct Options {
+  std::string bundle, source;
+  std::string size = "1280x720";
+  int iterations = 200;
+  bool json = false;
+  DetectorOptions detector;
+};
+
+constexpr int kWarmUp = 10;                // caches, page faults, clocks
+constexpr std::size_t kMostPictures = 64;  // held in memory, so that reading is not timed
+
+struct Picture {
+  std::vector<std::uint8_t> bytes;
+  ImageView view;  // data points into bytes
+};
+
+Picture copy_of(const ImageView& image) {
+  Picture picture;
+  const std::size_t row = static_cast<std::size_t>(image.width) * 3;
+  for (int y = 0; y < image.height; ++y) {
+    const std::uint8_t* from = image.data + static_cast<std::size_t>(y) * image.row_stride;
+    picture.bytes.insert(picture.bytes.end(), from, from + row);
+  }
+  picture.view = {picture.bytes.data(), image.width, image.height, row};
+  return picture;
+}
+
+Picture noise(const std::string& size) {
+  int width = 0, height = 0, used = 0;
+  const int read = std::sscanf(size.c_str(), "%5dx%5d%n", &width, &height, &used);
+  if (read != 2 || static_cast<std::size_t>(used) != size.size() || width < 1 || height < 1 ||
+      width > 16384 || height > 16384) {
+    throw Error("--size " + size + ": expected WIDTHxHEIGHT, for instance 1280x720, up to 16384");
+  }
+  Picture picture;
+  picture.bytes.resize(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
+  std::mt19937 random(1);
+  for (std::uint8_t& byte : picture.bytes) byte = static_cast<std::uint8_t>(random());
+  picture.view = {picture.bytes.data(), width, height, static_cast<std::size_t>(width) * 3};
+  return picture;
+}
+
+std::vector<Picture> load(const Options& options) {
+  std::vector<Picture> pictures;
+  if (options.source.empty()) {
+    pictures.push_back(noise(options.size));
+    return pictures;
+  }
+  const QuietLibraries quiet;
+  const std::unique_ptr<Source> source = open_source(options.source);
+  while (pictures.size() < kMostPictures) {
+    const std::optional<Frame> frame = source->next();
+    if (!frame) break;
+    pictures.push_back(copy_of(frame->image));
+  }
+  return pictures;
+}
+
+void bench(const Options& options) {
+  if (options.iterations < 1 || options.iterations > 10000000) {
+    throw Error("--iterations " + std::to_string(options.iterations) + ": expected 1 to 10000000");
+  }
+  Detector detector(options.bundle, options.detector);
+  const std::vector<Picture> pictures = load(options);
+  std::vector<std::pair<const char*, Samples>> stages = {
+      {"preprocess", {}}, {"infer", {}}, {"decode", {}}, {"total", {}}};
+  for (int i = -kWarmUp; i < options.iterations; ++i) {
+    const auto at = static_cast<std::size_t>(i + kWarmUp) % pictures.size();
+    detector.detect(pictures[at].view);
+    if (stop_signal() != 0) throw Error("stopped");
+    if (i < 0) continue;
+    const StageTimes& times = detector.times();
+    stages[0].second.add(times.preprocess_ms);
+    stages[1].second.add(times.infer_ms);
+    stages[2].second.add(times.decode_ms);
+    stages[3].second.add(times.total_ms());
+  }
+
+  const Manifest& manifest = detector.manifest();
+  const ImageView& first = pictures.front().view;
+  const double frames_per_second = 1e3 / stages[3].second.mean();
+  if (options.json) {
+    nlohmann::ordered_json report = {{"schema", 1},
+                                     {"bundle", manifest.name},
+                                     {"accelerator", detector.accelerator_name()},
+                                     {"threads", options.detector.threads},
+                                     {"iterations", options.iterations},
+                                     {"warm_up", kWarmUp},
+                                     {"pictures", pictures.size()},
+                                     {"source_size", {first.width, first.height}},
+                                     {"input_size", {manifest.input_width, manifest.input_height}},
+                                     {"frames_per_second", frames_per_second}};
+    for (const auto& [name, samples] : stages) {
+      report["stages"][name] = {{"p50_ms", samples.percentile(50)},
+                                {"p95_ms", samples.percentile(95)},
+                                {"p99_ms", samples.percentile(99)},
+                                {"mean_ms", samples.mean()}};
+    }
+    std::printf("%s\n",
+                report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    return;
+  }
+  std::printf("%s on %s, %d threads: %dx%d pictures into %dx%d, %d frames after %d of warm-up\n\n",
+              manifest.name.c_str(), detector.accelerator_name().c_str(), options.detector.threads,
+              first.width, first.height, manifest.input_width, manifest.input_height,
+              options.iterations, kWarmUp);
+  std::printf("%-12s%10s%10s%10s   ms\n", "stage", "p50", "p95", "p99");
+  for (const auto& [name, samples] : stages) {
+    std::printf("%-12s%10.3f%10.3f%10.3f\n", name, samples.percentile(50), samples.percentile(95),
+                samples.percentile(99));
+  }
+  std::printf("\n%.1f frames/s\n", frames_per_second);
+}
+
+}  // namespace
+}  // namespace unina
+
+int main(int argc, char** argv) {
+  unina::Options options;
+  options.detector.threads = unina::default_threads();
+  CLI::App app(
+      "Times the stages of the detector, one frame after the other: p50, p95 and p99 of "
+      "preprocess, infer, "
+      "decode and their total. Reading pictures is not timed.\n"
+      "Exit code: 0 good; 2 a bundle, picture or option is bad.",
+      "unina-bench");
+  app.set_version_flag("--version", UNINA_VERSION);
+  app.add_option("--bundle", options.bundle, "The model: a .unina directory")->required();
+  CLI::Option* source =
+      app.add_option("--source", options.source,
+                     "images:DIR or video:FILE; the first 64 pictures are used in turn");
+  app.add_option("--size", options.size, "WIDTHxHEIGHT of a picture of noise, without --source")
+      ->capture_default_str()
+      ->excludes(source);
+  app.add_option("--iterations", options.iterations, "Frames to time")->capture_default_str();
+  app.add_option("--accelerator", options.detector.accelerator,
+                 "What runs the network: auto or host")
+      ->capture_default_str();
+  app.add_option("--threads", options.detector.threads, "Threads of the host accelerator, 1 to 256")
+      ->capture_default_str();
+  app.add_option("--score-threshold", options.detector.score_threshold,
+                 "Least score of a detection, 0 to 1, instead of the bundle's own");
+  app.add_flag("--json", options.json, "Print the figures as JSON");
+  return unina::run_program(app, argc, argv, [&] { unina::bench(options); });
+}

@@ -1,0 +1,79 @@
+#include "unina/detector.h"
+
+#include <chrono>
+
+#include "printable.h"
+#include "unina/accelerators.h"
+#include "unina/error.h"
+
+namespace unina {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double milliseconds(Clock::time_point begin, Clock::time_point end) {
+  return std::chrono::duration<double, std::milli>(end - begin).count();
+}
+
+// The accelerator's view of a tensor that the manifest describes: the two must agree.
+TensorView require_view(const std::vector<TensorView>& views, const ManifestTensor& tensor,
+                        const std::string& where) {
+  for (const TensorView& view : views) {
+    if (view.name != tensor.name) continue;
+    const TensorFormat& format = view.format;
+    if (format.channels != tensor.channels || format.height != tensor.height ||
+        format.width != tensor.width || format.scale != tensor.scale ||
+        format.type != DataType::kInt8) {
+      throw Error(
+          where + ": tensor " + printable(tensor.name) +
+          " has another shape, type or scale than in manifest.json; export the bundle again");
+    }
+    return view;
+  }
+  throw Error(where + ": has no " + (tensor.is_output ? "output " : "input ") +
+              printable(tensor.name) + ", which manifest.json lists; export the bundle again");
+}
+
+}  // namespace
+
+Detector::Detector(const std::string& bundle, const DetectorOptions& options)
+    : bundle_(Bundle::open(bundle)),
+      accelerator_(make_accelerator(options.accelerator, bundle_, options.threads)) {
+  const Manifest& expected = manifest();
+  const std::string where = bundle_.directory() + ": accelerator " + accelerator_->name();
+  input_ = require_view(accelerator_->inputs(), expected.tensor(expected.input_name), where);
+  if (accelerator_->inputs().size() != 1) throw Error(where + ": has more than one input");
+  std::vector<LevelFormat> formats;
+  for (const ManifestLevel& level : expected.levels) {
+    const TensorView classes =
+        require_view(accelerator_->outputs(), expected.tensor(level.class_map), where);
+    const TensorView boxes =
+        require_view(accelerator_->outputs(), expected.tensor(level.box_map), where);
+    formats.push_back({level.stride, classes.format, boxes.format});
+    maps_.push_back({classes.data, boxes.data});
+  }
+  DecodeSpec spec{expected.reg_max, expected.thresholds, expected.max_detections};
+  if (options.score_threshold) {
+    spec.thresholds.assign(expected.classes.size(), *options.score_threshold);
+  }
+  decoder_.emplace(spec, formats);
+}
+
+Detections Detector::detect(const ImageView& image) {
+  const Clock::time_point begin = Clock::now();
+  if (!letterbox_ || letterbox_->placement().source_width != image.width ||
+      letterbox_->placement().source_height != image.height) {
+    letterbox_.emplace(image.width, image.height, manifest().pixels, input_.format);
+  }
+  letterbox_->write(image, input_.data);
+  const Clock::time_point written = Clock::now();
+  accelerator_->infer();
+  const Clock::time_point inferred = Clock::now();
+  Detections found = decoder_->decode(maps_, letterbox_->placement());
+  const Clock::time_point decoded = Clock::now();
+  times_ = {milliseconds(begin, written), milliseconds(written, inferred),
+            milliseconds(inferred, decoded)};
+  return found;
+}
+
+}  // namespace unina
