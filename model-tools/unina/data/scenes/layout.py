@@ -13,10 +13,13 @@ import numpy.typing as npt
 
 from unina.data.scenes.camera import NEAR_M, Camera
 from unina.data.scenes.cones import Cone
+from unina.data.scenes.own_car import NOTHING, OwnCar, sample_own_car
 from unina.data.scenes.track import scattered_cones, track_cones
 
 Array = npt.NDArray[np.float64]
 NEGATIVE_SHARE = 0.08
+OWN_CAR_SHARE = 0.4
+"""of the pictures taken at the height of a car"""
 MIN_HEIGHT_PX = 3.0
 MIN_VISIBLE = 0.35
 """Share of a cone's silhouette that must be seen for a label."""
@@ -51,18 +54,25 @@ FIT = Fit()
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Geometry of one picture. Row i of `boxes`, `classes` and `visible` belongs to `cones[labelled[i]]`."""
+    """Geometry of one picture. Row i of `boxes` and `classes` belongs to `cones[labelled[i]]`."""
 
     camera: Camera
-    onboard: bool
+    own_car: OwnCar
+    """stands before everything"""
     cones: tuple[Cone, ...]
     """all that are painted, nearest first"""
-    blockers: tuple[npt.NDArray[np.int32], ...]
-    """polygons in pixels of what stands before everything (the own car)"""
+    outlines: npt.NDArray[np.float64]
+    """M×4, the whole silhouettes of `cones`, pixels, not clipped"""
     labelled: tuple[int, ...]
     boxes: npt.NDArray[np.float64]
     """N×4 (x0, y0, x1, y1), pixels, clipped to the picture"""
     classes: npt.NDArray[np.int64]
+
+    def would_hide(self, box: Array, distance: float) -> bool:
+        """Whether a thing in `box` (pixels), `distance` metres away, would cover a cone behind it."""
+        apart = (self.outlines[:, :2] > box[2:]).any(axis=1) | (self.outlines[:, 2:] < box[:2]).any(axis=1)
+        behind = np.array([np.hypot(cone.x, cone.y) > distance - 0.5 for cone in self.cones], dtype=bool)
+        return bool((~apart & behind).any())
 
 
 def sample_layout(rng: np.random.Generator, width: int, height: int, fit: Fit = FIT) -> Layout:
@@ -70,15 +80,16 @@ def sample_layout(rng: np.random.Generator, width: int, height: int, fit: Fit = 
     for _ in range(50):
         high = rng.random() < fit.high_share
         camera, anchor = _camera_and_anchor(rng, width, height, high, fit)
+        car = sample_own_car(rng, width, height) if not high and rng.random() < OWN_CAR_SHARE else NOTHING
         if rng.random() < NEGATIVE_SHARE:
-            return finish(camera, not high, [], ())
+            return finish(camera, car, [])
         scattered = rng.random() < 0.22
         source = scattered_cones(rng) if scattered else track_cones(rng)
         turn = rng.normal(0.0, 0.22) if not high and not scattered else rng.uniform(-1.4, 1.4)
         cones = _placed(rng, source, anchor, turn)
         wanted = round(float(np.clip(rng.lognormal(np.log(fit.count_median), fit.count_sigma), 1, 45)))
         cones = _run(camera, cones, anchor, wanted, rng)
-        layout = finish(camera, not high, cones, ())
+        layout = finish(camera, car, cones)
         if len(layout.boxes):
             return layout
     raise RuntimeError("no layout with a visible cone in 50 draws: the constants of Fit are out of range")
@@ -149,24 +160,26 @@ def _inside(box: Array, camera: Camera) -> float:
     return float(max(width, 0) * max(height, 0) / ((box[2] - box[0]) * (box[3] - box[1])))
 
 
-def finish(camera: Camera, onboard: bool, cones: list[Cone], blockers: tuple[npt.NDArray[np.int32], ...]) -> Layout:
+def finish(camera: Camera, own_car: OwnCar, cones: list[Cone]) -> Layout:
     """Labels what is seen: silhouettes are filled nearest first, so each pixel belongs to the cone that shows there."""
     owner = np.zeros((camera.height, camera.width), dtype=np.uint8)
-    for polygon in blockers:
+    for polygon in own_car.polygons:
         cv2.fillPoly(owner, [polygon], 255)
-    painted, labelled, boxes = [], [], []
+    painted, outlines, labelled, boxes = [], [], [], []
     for cone in sorted(cones, key=lambda c: np.hypot(c.x, c.y)):
         full = silhouette_box(camera, cone)
         if full is None:
             continue
         painted.append(cone)
+        outlines.append(full)
         visible, box = _claim(owner, camera, cone, full, len(painted))
         if visible < MIN_VISIBLE or box[3] - box[1] < MIN_HEIGHT_PX or box[2] - box[0] < 1.5:
             continue
         labelled.append(len(painted) - 1)
         boxes.append(box)
     classes = np.array([painted[i].kind for i in labelled], dtype=np.int64)
-    return Layout(camera, onboard, tuple(painted), blockers, tuple(labelled), np.array(boxes).reshape(-1, 4), classes)
+    whole, seen = (np.array(rows, dtype=np.float64).reshape(-1, 4) for rows in (outlines, boxes))
+    return Layout(camera, own_car, tuple(painted), whole, tuple(labelled), seen, classes)
 
 
 def _claim(owner: npt.NDArray[np.uint8], camera: Camera, cone: Cone, full: Array, number: int) -> tuple[float, Array]:

@@ -5,20 +5,39 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from unina.data.scenes.colour import encode
+from unina.data.scenes import props
+from unina.data.scenes.backdrop import paint_backdrop, paint_prop, prop_box
+from unina.data.scenes.camera import Camera
+from unina.data.scenes.camera_faults import photograph
+from unina.data.scenes.cones import Cone
+from unina.data.scenes.ground import chalk_round, paint_ground, sample_surface
 from unina.data.scenes.layout import Layout, sample_layout
-from unina.data.scenes.light import sample_light
+from unina.data.scenes.light import Light, sample_light
+from unina.data.scenes.own_car import paint_own_car
 from unina.data.scenes.paint_cones import paint_cone, sample_look
+from unina.data.scenes.shadows import cast_shadow, cone_shadow
+
+Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A rendered scene."""
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Image
     """H×W×3 BGR"""
     layout: Layout
     jpeg_quality: int
+
+
+@dataclass(frozen=True, eq=False)
+class Prop:
+    """A thing on the ground, metres."""
+
+    tile: props.Tile
+    x: float
+    y: float
+    mirrored: bool
 
 
 def scene_layout(seed: int, stream: int, index: int, width: int, height: int) -> Layout:
@@ -30,14 +49,64 @@ def render_scene(seed: int, stream: int, index: int, width: int, height: int) ->
     """Picture `index` of a stream, `width` × `height` pixels."""
     layout = scene_layout(seed, stream, index, width, height)
     rng = np.random.default_rng([seed, stream, index, 1])
-    albedo = rng.uniform(0.1, 0.24)
-    light = sample_light(rng, albedo)
     canvas = np.empty((height, width, 3), dtype=np.uint8)
-    canvas[:] = encode(albedo * light.on_ground)
-    horizon = int(np.clip(layout.camera.horizon, 0, height))
-    canvas[:horizon] = encode(np.array([0.9, 0.8, 0.75]) * rng.uniform(0.4, 1.0))
+    camera = layout.camera
+    surface = sample_surface(rng)
+    light = sample_light(rng, surface.albedo)
+    paint_ground(canvas, camera, surface, light, rng)
+    paint_backdrop(canvas, layout, light, rng)
+    if rng.random() < 0.25:
+        hue = rng.random()
+        for cone in layout.cones:
+            if not cone.fallen:
+                chalk_round(canvas, camera, cone.x, cone.y, cone.yaw, light, hue)
+    _paint_things(canvas, layout, light, rng)
+    paint_own_car(canvas, layout.own_car, light, rng)
+    quality = int(np.clip(rng.normal(82, 12), 40, 97))
+    return Picture(photograph(canvas, camera, light, rng), layout, quality)
+
+
+def _paint_things(canvas: Image, layout: Layout, light: Light, rng: np.random.Generator) -> None:
+    """Shadows first, then cones and props, the farthest first."""
+    camera = layout.camera
     batch = rng.normal(0, 1, 3).astype(np.float32)
-    for cone in reversed(layout.cones):
-        paint_cone(canvas, layout.camera, cone, sample_look(rng, cone.kind, cone.shape, batch), light)
-    noise = rng.normal(0, 4, canvas.shape).astype(np.float32)
-    return Picture(np.clip(canvas + noise, 0, 255).astype(np.uint8), layout, int(rng.integers(60, 96)))
+    things: list[Cone | Prop] = [*layout.cones, *_props(layout, rng)]
+    things.sort(key=lambda thing: -float(np.hypot(thing.x, thing.y)))
+    for thing in things:
+        if isinstance(thing, Cone):
+            cone_shadow(canvas, camera, thing, light)
+        elif thing.y < 60:
+            half = thing.tile.height_m * thing.tile.pixels.shape[1] / thing.tile.pixels.shape[0] / 2 * 0.8
+            deep = min(half, 0.4)
+            corners = [(x, y, z) for x in (-half, half) for y in (-deep, deep) for z in (0.0, thing.tile.height_m)]
+            cast_shadow(canvas, camera, np.array(corners) + np.array([thing.x, thing.y, 0.0]), light)
+    for thing in things:
+        if isinstance(thing, Cone):
+            paint_cone(canvas, camera, thing, sample_look(rng, thing.kind, thing.shape, batch), light)
+        else:
+            paint_prop(canvas, camera, thing.tile, thing.x, thing.y, thing.mirrored, light)
+
+
+def _props(layout: Layout, rng: np.random.Generator) -> list[Prop]:
+    """Things that stand about, none of them before a cone."""
+    camera = layout.camera
+    found: list[Prop] = []
+    tiles = props.bank()
+    groups = int(rng.integers(0, 6))
+    for _ in range(groups):
+        tile = tiles[int(rng.integers(0, len(tiles)))]
+        share = float(np.clip(rng.lognormal(np.log(0.11), 0.6), 0.03, 0.5))  # of the picture's height
+        depth = float(np.clip(camera.focal_px * tile.height_m / (share * camera.height), 4, 130))
+        aside = rng.uniform(-0.55, 0.55) * camera.width / camera.focal_px * depth
+        for _ in range(int(rng.integers(1, 6)) if tile.height_m < 2.5 else 1):
+            x, y = aside + rng.normal(0, 0.06 * depth), depth * rng.uniform(0.93, 1.07)
+            if rng.random() < 0.5:
+                tile = tiles[int(rng.integers(0, len(tiles)))]
+            if _in_view(camera, x, y) and not layout.would_hide(prop_box(camera, tile, x, y), float(np.hypot(x, y))):
+                found.append(Prop(tile, float(x), float(y), bool(rng.random() < 0.5)))
+    return found
+
+
+def _in_view(camera: Camera, x: float, y: float) -> bool:
+    pixel, depth = camera.project(np.array([x, y, 0.0]))
+    return bool(depth > 1 and -200 < pixel[0] < camera.width + 200 and pixel[1] < 1.6 * camera.height)
