@@ -17,60 +17,75 @@ def header_and_data(loadable: bytes) -> tuple[dict, bytes]:
     return header, loadable[start:]
 
 
-def run(loadable: bytes, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Every tensor that the loadable writes, int8 1×C×H×W."""
-    header, data = header_and_data(loadable)
-    scales = {t["name"]: struct.unpack(">f", bytes.fromhex(t["scale_bits"]))[0] for t in header["tensors"]}
-    shapes = {t["name"]: tuple(t["shape"]) for t in header["tensors"]}
-    tensors = dict(inputs)
+class Loadable:
+    """A parsed loadable that runs operator by operator."""
 
-    def array(offset: int, dtype: str, *shape: int) -> np.ndarray:
+    def __init__(self, loadable: bytes) -> None:
+        self.header, self.data = header_and_data(loadable)
+        self.scales = {t["name"]: _float32(t["scale_bits"]) for t in self.header["tensors"]}
+        self.shapes = {t["name"]: tuple(t["shape"]) for t in self.header["tensors"]}
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Every tensor that the loadable writes, int8 1×C×H×W."""
+        tensors = dict(inputs)
+        for op in self.header["ops"]:
+            assert op["output"] not in tensors
+            tensors[op["output"]] = self.apply(op, tensors)
+        assert tensors.keys() == self.shapes.keys()
+        return tensors
+
+    def apply(self, op: dict, tensors: dict[str, np.ndarray]) -> np.ndarray:
+        """The output of one operator on the tensors that it reads."""
+        inputs = [tensors[name] for name in op["inputs"]]
+        x, name = inputs[0], op["output"]
+        scales = {self.scales[t] for t in op["inputs"]}
+        match op["type"]:
+            case "conv":
+                out = self.shapes[name][1]
+                weights = self._array(op["weights"], "<i1", out, x.shape[1] // op["groups"], *op["kernel"])
+                bias = self._array(op["bias"], "<i4", out).astype(np.int64)
+                multiplier = self._array(op["multiplier"], "<f4", out)
+                acc = conv(x.astype(np.int64), weights.astype(np.int64), op) + bias[None, :, None, None]
+                y = self._requantise(acc, multiplier[None, :, None, None], op["relu"])
+            case "add":
+                assert len(scales) == 1
+                multiplier = _float32(op["multiplier_bits"])
+                assert multiplier == scales.pop() / self.scales[name]
+                y = self._requantise(x.astype(np.int64) + inputs[1], multiplier, op["relu"])
+            case other:
+                assert scales == {self.scales[name]}
+                y = {"relu": relu, "concat": concat, "maxpool": maxpool, "resize": resize}[other](inputs, op)
+        assert y.shape == self.shapes[name], (name, y.shape, self.shapes[name])
+        return y
+
+    def _array(self, offset: int, dtype: str, *shape: int) -> np.ndarray:
         assert offset % 64 == 0
-        return np.frombuffer(data, dtype, int(np.prod(shape)), offset).reshape(shape)
+        return np.frombuffer(self.data, dtype, int(np.prod(shape)), offset).reshape(shape)
 
-    def requantise(acc: np.ndarray, multiplier: np.ndarray, relu: bool) -> np.ndarray:
+    def _requantise(self, acc: np.ndarray, multiplier: np.ndarray, cut: bool) -> np.ndarray:
         assert np.abs(acc).max() < 2**31
         product = acc.astype(np.int32).astype(np.float32) * multiplier
         assert product.dtype == np.float32
         exact = product.astype(np.float64)  # + 0.5 is exact here
         away = np.copysign(np.floor(np.abs(exact) + 0.5), exact)
-        q = np.clip(away if header["rounding"] == "half-away" else np.rint(exact), -128, 127).astype(np.int8)
-        return np.maximum(q, 0) if relu else q
+        q = np.clip(away if self.header["rounding"] == "half-away" else np.rint(exact), -128, 127).astype(np.int8)
+        return np.maximum(q, 0) if cut else q
 
-    for op in header["ops"]:
-        x = tensors[op["inputs"][0]]
-        name = op["output"]
-        match op["type"]:
-            case "conv":
-                out = shapes[name]
-                weights = array(op["weights"], "<i1", out[1], x.shape[1] // op["groups"], *op["kernel"])
-                bias = array(op["bias"], "<i4", out[1]).astype(np.int64)
-                multiplier = array(op["multiplier"], "<f4", out[1])
-                acc = conv(x.astype(np.int64), weights.astype(np.int64), op) + bias[None, :, None, None]
-                y = requantise(acc, multiplier[None, :, None, None], op["relu"])
-            case "relu":
-                assert scales[op["inputs"][0]] == scales[name]
-                y = np.maximum(x, 0)
-            case "add":
-                other = tensors[op["inputs"][1]]
-                assert scales[op["inputs"][0]] == scales[op["inputs"][1]]
-                multiplier = np.float32(struct.unpack(">f", bytes.fromhex(op["multiplier_bits"]))[0])
-                assert multiplier == np.float32(scales[op["inputs"][0]]) / np.float32(scales[name])
-                y = requantise(x.astype(np.int64) + other, multiplier, op["relu"])
-            case "concat":
-                assert {scales[t] for t in op["inputs"]} == {scales[name]}
-                y = np.concatenate([tensors[t] for t in op["inputs"]], axis=1)
-            case "maxpool":
-                assert scales[op["inputs"][0]] == scales[name]
-                y = maxpool(x, op)
-            case "resize":
-                assert scales[op["inputs"][0]] == scales[name]
-                y = x.repeat(op["factor"][0], axis=2).repeat(op["factor"][1], axis=3)
-        assert y.shape == shapes[name], (name, y.shape, shapes[name])
-        assert name not in tensors
-        tensors[name] = y
-    assert tensors.keys() == shapes.keys()
-    return tensors
+
+def _float32(bits: str) -> np.float32:
+    return np.float32(struct.unpack(">f", bytes.fromhex(bits))[0])
+
+
+def relu(inputs: list[np.ndarray], op: dict) -> np.ndarray:
+    return np.maximum(inputs[0], 0)
+
+
+def concat(inputs: list[np.ndarray], op: dict) -> np.ndarray:
+    return np.concatenate(inputs, axis=1)
+
+
+def resize(inputs: list[np.ndarray], op: dict) -> np.ndarray:
+    return inputs[0].repeat(op["factor"][0], axis=2).repeat(op["factor"][1], axis=3)
 
 
 def conv(x: np.ndarray, weights: np.ndarray, op: dict) -> np.ndarray:
@@ -92,10 +107,12 @@ def conv(x: np.ndarray, weights: np.ndarray, op: dict) -> np.ndarray:
     return acc
 
 
-def maxpool(x: np.ndarray, op: dict) -> np.ndarray:
+def maxpool(inputs: list[np.ndarray], op: dict) -> np.ndarray:
     """int8 1×C×H×W; padding never wins."""
     top, left, bottom, right = op["pads"]
-    padded = np.pad(x.astype(np.int64), ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=-(10**6))
+    padded = np.pad(
+        inputs[0].astype(np.int64), ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=-(10**6)
+    )
     (kh, kw), (sh, sw) = op["kernel"], op["stride"]
     h, w = (padded.shape[2] - kh) // sh + 1, (padded.shape[3] - kw) // sw + 1
     windows = [

@@ -20,16 +20,16 @@ class IntegerConv:
 
 
 def quantise_conv(conv: Conv, input_scale: np.float32) -> IntegerConv:
-    """Quantises one convolution: `s_w[k] = max|w[k]| / 127`, a channel of zeros takes 1.
+    """Quantises one convolution: `s_w[k] = max|w[k]| / 127`, and 1 for a channel without weights and bias.
 
-    A channel whose bias would not fit into ±2³⁰ steps of `s_in · s_w[k]` (its weights have all but died) takes the
-    smallest scale that holds the bias: its weights lose steps that cannot be seen behind the bias.
+    A channel whose bias would not fit into ±2³⁰ steps of `s_in · s_w[k]` (pruned to zero, or its weights have all but
+    died) takes the smallest scale that holds the bias: what its weights lose cannot be seen behind the bias.
     """
-    flat = np.abs(conv.weight.reshape(conv.weight.shape[0], -1)).max(axis=1)
-    scale = np.where(flat > 0, flat / np.float32(127), np.float32(1)).astype(np.float32)
-    # float64: input_scale · scale may leave float32's range while the bias is computed
-    smallest = np.abs(conv.bias.astype(np.float64)) / (float(input_scale) * (BIAS_LIMIT - 128))
-    scale = np.maximum(scale, np.maximum(smallest, np.finfo(np.float32).tiny).astype(np.float32))
+    largest = np.abs(conv.weight.reshape(conv.weight.shape[0], -1)).max(axis=1)
+    # float64: input_scale · scale may leave float32's range
+    holds_bias = np.abs(conv.bias.astype(np.float64)) / (float(input_scale) * (BIAS_LIMIT - 128))
+    scale = np.maximum(largest / np.float32(127), holds_bias.astype(np.float32))
+    scale = np.where(scale >= np.finfo(np.float32).tiny, scale, np.float32(1))
     per_weight = scale.astype(np.float64)[:, None, None, None]
     weight = np.clip(np.rint(conv.weight / per_weight), -127, 127).astype(np.int8)
     bias = np.rint(conv.bias / (np.float64(input_scale) * scale.astype(np.float64)))
