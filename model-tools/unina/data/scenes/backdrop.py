@@ -56,20 +56,20 @@ def _sky(camera: Camera, rows: int, light: Light, rng: np.random.Generator) -> I
     zenith = np.array([205, 205, 202.0]) if closed else np.array([205, 140, 78.0]) + rng.normal(0, 14, 3)
     low = np.array([232, 230, 228.0]) if closed else np.array([240, 222, 202.0])
     gradient = (low * (1 - rise**0.6) + zenith * rise**0.6) * bright
-    sky: Array = np.repeat(np.clip(gradient, 0, 255)[:, None], camera.width, axis=1)
+    sky = np.repeat(np.clip(gradient, 0, 255)[:, None], camera.width, axis=1).astype(np.float32)
     if rng.random() < (1.0 if closed else 0.75):
         side = int(rng.integers(250, 900))
         window = textures.crop(textures.clouds(), rng, min(side // 2, 1024), side)
         cover = cv2.resize(window, (camera.width, rows), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-        cover = np.clip((cover - rng.uniform(80, 190)) / 70, 0, 1)[..., None] * rng.uniform(0.4, 1.0)
+        share = np.clip((cover - rng.uniform(80, 190)) / 70, 0, 1)[..., None] * rng.uniform(0.4, 1.0)
         dark = textures.crop(textures.clouds(), rng, 200, 300)
         tone = cv2.resize(dark, (camera.width, rows), interpolation=cv2.INTER_CUBIC).astype(np.float32)[..., None]
         cloud = np.clip((170 if closed else 215) * bright + (tone - 128) * 0.35, 90, 255)
-        sky += (cloud - sky) * cover
+        sky += ((cloud - sky) * share).astype(np.float32)
     place, depth = camera.project(light.direction * 1e5 + (0, 0, camera.mount_m))
     if depth > 0 and light.softness < 0.8:  # the sky is brighter round the sun
         x, y = np.arange(camera.width) - place[0], np.arange(rows)[:, None] - place[1]
-        glow = np.exp(-np.sqrt(x * x + y * y) / (0.22 * camera.width)).astype(np.float32)[..., None]
+        glow = np.exp(-np.sqrt(x * x + y * y) / (0.15 * camera.width)).astype(np.float32)[..., None]
         sky += (255 - sky) * np.clip(glow * 1.5, 0, 1)
     return np.clip(sky, 0, 255).astype(np.uint8)
 

@@ -21,14 +21,13 @@ def photograph(canvas: Image, camera: Camera, light: Light, rng: np.random.Gener
     if rng.random() < 0.07:
         canvas = _drops(canvas, rng)
     canvas = _tone(_glare(canvas, camera, light, rng), rng)
-    sigma = float(np.clip(rng.lognormal(np.log(3.0), 0.7), 0.3, 14))
-    window = textures.crop(textures.sensor_noise(), rng, canvas.shape[0], canvas.shape[1])
-    canvas = np.asarray(cv2.addWeighted(canvas, 1.0, window, sigma / 32, -128 * sigma / 32), dtype=np.uint8)
     if rng.random() < 0.3:  # in-camera sharpening, halo included
         soft = cv2.GaussianBlur(canvas, (0, 0), 1.2)
-        canvas = np.asarray(
-            cv2.addWeighted(canvas, 1 + (amount := rng.uniform(0.3, 1.0)), soft, -amount, 0), dtype=np.uint8
-        )
+        amount = float(rng.uniform(0.3, 1.0))
+        canvas = np.asarray(cv2.addWeighted(canvas, 1 + amount, soft, -amount, 0), dtype=np.uint8)
+    sigma = float(np.clip(rng.lognormal(np.log(2.6), 0.65), 0.3, 10))
+    window = textures.crop(textures.sensor_noise(), rng, canvas.shape[0], canvas.shape[1])
+    canvas = np.asarray(cv2.addWeighted(canvas, 1.0, window, sigma / 32, -128 * sigma / 32), dtype=np.uint8)
     if rng.random() < 0.2:  # a small video, enlarged
         canvas = _rescaled(canvas, float(rng.uniform(0.45, 0.8)))
     return canvas
@@ -36,9 +35,8 @@ def photograph(canvas: Image, camera: Camera, light: Light, rng: np.random.Gener
 
 def _blur(canvas: Image, rng: np.random.Generator) -> Image:
     """Lens, focus, and in some pictures motion."""
-    canvas = np.asarray(
-        cv2.GaussianBlur(canvas, (0, 0), float(np.clip(rng.lognormal(np.log(0.6), 0.35), 0.3, 1.8))), dtype=np.uint8
-    )
+    sigma = float(np.clip(rng.lognormal(np.log(0.6), 0.35), 0.3, 1.8))
+    canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), sigma), dtype=np.uint8)
     if rng.random() < 0.14:
         length = int(rng.integers(3, 10))
         kernel = np.zeros((length, length), dtype=np.float32)

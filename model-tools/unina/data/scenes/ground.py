@@ -234,7 +234,7 @@ def _grain(canvas: Image, camera: Camera, surface: Surface, grass: Image | None,
         (textures.blotches(), 0.5, 0.4, 4, False),
     ]
     if grass is not None and grass.any():
-        layers += [(textures.leaves(), 0.03, 1.0, 1, True), (textures.leaves(), 0.5, 0.6, 2, True)]
+        layers += [(textures.leaves(), 0.03, 0.7, 1, True), (textures.leaves(), 0.5, 0.45, 2, True)]
     for bank, texel, strength, step, on_grass in layers:
         fade = strength / (1 + (footprint / ((8 if on_grass else 2.5) * texel)) ** 2)
         if fade.max() < 0.02:

@@ -44,15 +44,18 @@ class Look:
 
 
 def sample_look(rng: np.random.Generator, kind: int, shape: Shape, batch: Array) -> Look:
-    """`batch` (3 normal numbers) is shared by a picture's cones: one make, one age."""
+    """Colours are fitted to photographs: hue, and brightness relative to the asphalt beside the cone.
+
+    `batch` (3 normal numbers) is shared by a picture's cones: one make, one age.
+    """
     hue, fade, grime = batch
     own = rng.normal(0, 1, 3)
     if kind == BLUE:
-        body = linear(28 + 10 * hue, 92 + 16 * hue, 205 + 12 * own[0])
+        body = linear(30 + 10 * hue, 114 + 13 * hue, 226 + 10 * own[0]) * 1.05
     elif kind == YELLOW:
-        body = linear(252, 196 + 13 * hue + 4 * own[0], 22 + 10 * abs(own[1]))
+        body = linear(254, 208 + 9 * hue + 4 * own[0], 38 + 16 * abs(own[1])) * 1.1
     else:
-        body = linear(242, 66 + 20 * hue + 6 * own[0], 34 + 12 * hue)
+        body = linear(250, 62 + 22 * hue + 6 * own[0], 58 + 14 * own[1]) * 1.12
     pale = float(np.clip(0.05 + 0.05 * fade + 0.02 * own[1], 0, 0.22))  # plastic bleaches
     body = body * (1 - pale) + pale * 0.6
     stripe = np.full(3, 0.022 + 0.01 * abs(own[2])) if kind == YELLOW else np.full(3, 0.84 + 0.05 * own[2])
@@ -183,7 +186,7 @@ def _shaded(hits: Hits, look: Look, light: Light, camera: Camera, cone: Cone) ->
     grime = look.dirt * np.clip(1.1 - hits.height * 1.6, 0.15, 1.0)[..., None]
     albedo = albedo * (1 - grime) + grime * 0.08
     shade = light.shade(hits.normal)
-    ambient = np.where(on_body, np.clip(0.62 + hits.height * 0.9, 0, 1), 1.0)[..., None]
+    ambient = np.where(on_body, np.clip(0.72 + hits.height * 0.9, 0, 1), 1.0)[..., None]
     colour = albedo * shade * ambient
     if look.gloss > 0.02:
         to_eye = np.array([-cone.x, -cone.y, camera.mount_m - 0.15])

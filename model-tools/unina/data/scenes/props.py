@@ -226,8 +226,12 @@ def _barrier(rng: np.random.Generator) -> Tile:
 def _bush(rng: np.random.Generator) -> Tile:
     sheet = _Sheet(rng.uniform(0.8, 1.6))
     width = sheet.pixels.shape[1] / TILE_PX
-    for _ in range(45):
-        r = rng.uniform(0.06, 0.18)
-        green = (int(rng.integers(35, 80)), int(rng.integers(60, 105)), int(rng.integers(25, 50)))
-        sheet.oval(rng.uniform(r, max(width - r, r + 0.01)), rng.uniform(0.2, 0.95), r, r, green)
+    tone = rng.uniform(0.7, 1.3)
+    for _ in range(900):
+        r = rng.uniform(0.012, 0.05)
+        turn, out = rng.uniform(0, 2 * np.pi), rng.uniform(0, 1) ** 0.5 * (0.47 - r)
+        x, y = width / 2 + width * out * np.cos(turn), 0.5 + out * np.sin(turn) * rng.uniform(0.8, 1.0)
+        light = tone * rng.uniform(0.5, 1.0) * (1.25 - 0.7 * y)  # darker below
+        sheet.oval(x, y + 0.04, r, r * rng.uniform(0.5, 1.0), (int(70 * light), int(92 * light), int(44 * light)))
+    sheet.box(width / 2 - 0.03, 0.8, width / 2 + 0.03, 1.0, (50, 42, 34))
     return sheet.tile(rng.uniform(1.2, 5.0), rng)
