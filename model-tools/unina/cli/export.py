@@ -1,0 +1,138 @@
+"""`unina-export`: from a checkpoint to a bundle, with the proof that nothing was lost on the way."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:  # torch and ONNX Runtime take seconds to load: --help and a mistyped option need not wait
+    from unina.export import ExportResult
+
+EXAMPLES = """examples:
+  unina-export runs/pico/checkpoint.pt --data cones/data.yaml --output build/cones.unina
+  unina-export runs/pico/checkpoint.pt --data cones/data.yaml --output build/cones.unina --force --calibration entropy
+
+Calibrates on the split train, scores every stage (torch, onnx, qdq, host) on the split val, and sets each class's
+threshold to the score with the best F1 there. Pages: docs/bundle.md, docs/quantisation.md.
+Exit code: 0 written, 2 not written (the line on stderr says why; nothing is left behind).
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        result = _export(arguments)
+    except OSError as error:
+        print(f"unina-export: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        print(f"unina-export: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nunina-export: stopped; nothing was written", file=sys.stderr)
+        return 130
+    if arguments.json:
+        print(json.dumps(result.to_json(), indent=2))
+    else:
+        _report(result)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="unina-export",
+        description="Turns a checkpoint of unina-train into a bundle: ONNX, calibration cache, Q/DQ graph and host "
+        "loadable from one scale map, checked against each other.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = top.add_argument
+    add("checkpoint", type=Path, help="checkpoint.pt of unina-train")
+    add("--data", type=Path, required=True, metavar="DATA.yaml", help="data set with the splits train and val")
+    add("--output", type=Path, required=True, metavar="NAME.unina", help="bundle directory to write")
+    add(
+        "--calibration",
+        choices=("minmax", "entropy"),
+        default="minmax",
+        help="how activation ranges are found (default: minmax; entropy clips the tail, where small cones live)",
+    )
+    add("--calibration-images", type=int, default=128, metavar="N", help="pictures of train to use (default: 128)")
+    add("--seed", type=int, default=0, help="of the draw of those pictures (default: 0)")
+    add(
+        "--rounding",
+        choices=("half-away", "half-even"),
+        default="half-away",
+        help="of the host engine: half-away as the DLA (default), half-even as ONNX Runtime and the GPU",
+    )
+    add(
+        "--score-threshold",
+        type=float,
+        default=0.3,
+        metavar="S",
+        help="for classes that val cannot tell one for, and all of them with --no-accuracy (default: 0.3)",
+    )
+    add("--name", help="name in the manifest (default: NAME of --output)")
+    add("--force", action="store_true", help="replace the bundle if it exists")
+    add("--no-accuracy", action="store_true", help="do not score the stages on val: faster, says less")
+    add("--json", action="store_true", help="print one JSON object instead of tables")
+    return top
+
+
+def _export(arguments: argparse.Namespace) -> "ExportResult":
+    from unina.export import ExportSettings, export_bundle  # noqa: PLC0415
+
+    settings = ExportSettings(
+        checkpoint=arguments.checkpoint,
+        data=arguments.data,
+        output=arguments.output,
+        calibration=arguments.calibration,
+        calibration_images=arguments.calibration_images,
+        rounding=arguments.rounding,
+        score_threshold=arguments.score_threshold,
+        name=arguments.name,
+        seed=arguments.seed,
+        force=arguments.force,
+        accuracy=not arguments.no_accuracy,
+    )
+    columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        @contextmanager
+        def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
+            task = bars.add_task(title, total=total)
+            yield lambda: bars.advance(task)
+
+        return export_bundle(settings, progress)
+
+
+def _report(result: "ExportResult") -> None:
+    from unina.export.parity import parity_table  # noqa: PLC0415
+
+    console = Console()
+    console.print(parity_table(result.parity))
+    if result.accuracy:
+        first = result.accuracy["torch"]
+        table = Table(title=f"accuracy on val: {first.images} pictures, {first.boxes} boxes", title_justify="left")
+        table.add_column("stage")
+        for column in ("mAP50", "mAP50-95", *first.ap50):
+            table.add_column(column, justify="right")
+        for stage, metrics in result.accuracy.items():
+            values = (metrics.map50, metrics.map50_95, *metrics.ap50.values())
+            table.add_row(stage, *(f"{value:.3f}" for value in values))
+        console.print(table)
+    thresholds = ", ".join(f"{name} {value:.2f}" for name, value in zip(result.classes, result.thresholds, strict=True))
+    console.print(f"thresholds: {thresholds}", highlight=False)
+    console.print(f"wrote {result.bundle} ({result.bytes / 2**20:.1f} MiB)", highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""The export as one story: checkpoint → deploy graph → scale map → every form of the network → checked → bundle."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unina.compress.calibrate import Method, calibrate, passes
+from unina.compress.pictures import CalibrationPictures, sample_paths
+from unina.data import Dataset, Sample, load_dataset, read_image
+from unina.dla.graph import read_graph
+from unina.dla.scales import ScaleMap
+from unina.evaluate import Head, HostStage, Metrics, OnnxStage, Stage, TorchStage, score
+from unina.export.bundle import BundleDraft, check_output, new_bundle
+from unina.export.cache import format_cache
+from unina.export.lower import Rounding, lower
+from unina.export.manifest import Provenance, labels, manifest
+from unina.export.onnx_graph import export_onnx
+from unina.export.parity import OutputParity, measure_parity, parity_json, require_onnx_parity
+from unina.export.qdq import quantised_model
+from unina.export.thresholds import best_thresholds
+from unina.model import Checkpoint, DeployedDetector, load_checkpoint
+
+PARITY_PICTURES = 8
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+"""(what, how many) → a context whose value is called after each one."""
+
+
+class ExportError(ValueError):
+    """The checkpoint and the data set do not fit together; the text says how."""
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What `unina-export` was asked for."""
+
+    checkpoint: Path
+    data: Path
+    output: Path
+    calibration: Method = "minmax"
+    calibration_images: int = 128
+    rounding: Rounding = "half-away"
+    score_threshold: float = 0.3
+    """of every class whose threshold is not measured"""
+    name: str | None = None
+    """None: the stem of `output`"""
+    seed: int = 0
+    """of the draw of calibration pictures"""
+    force: bool = False
+    accuracy: bool = True
+
+    def __post_init__(self) -> None:
+        if self.calibration_images < 1:
+            raise ExportError(f"--calibration-images {self.calibration_images}: at least one picture is needed")
+        if not 0 < self.score_threshold < 1:
+            raise ExportError(f"--score-threshold {self.score_threshold}: a score lies between 0 and 1")
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written and how good it is."""
+
+    bundle: Path
+    bytes: int
+    """of the whole bundle"""
+    classes: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    parity: tuple[OutputParity, ...]
+    accuracy: dict[str, Metrics]
+    """torch, onnx, qdq, host; empty with `--no-accuracy`"""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain Python values."""
+        return {
+            "bundle": str(self.bundle),
+            "bytes": self.bytes,
+            "thresholds": dict(zip(self.classes, self.thresholds, strict=True)),
+            "parity": parity_json(self.parity),
+            "accuracy": {stage: metrics.to_json() for stage, metrics in self.accuracy.items()},
+        }
+
+
+@contextmanager
+def silent(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """Progress that shows nothing."""
+    yield lambda: None
+
+
+def export_bundle(settings: ExportSettings, progress: Progress = silent) -> ExportResult:
+    """Writes the bundle, or raises and leaves nothing behind.
+
+    Raises:
+        ValueError: DataError, CheckpointError, ExportError, GraphError, ScaleError, CalibrationError, LoweringError,
+            ParityError or BundleError, each with a text for the person who can mend it.
+        OSError: the disk.
+    """
+    check_output(settings.output, force=settings.force)
+    checkpoint = load_checkpoint(settings.checkpoint)
+    dataset = load_dataset(settings.data)
+    training, scored = _splits(checkpoint, dataset, settings)
+
+    deployed = checkpoint.model.deploy()
+    head = Head.of_deployed(deployed)
+    with progress("trace", 1) as advance:
+        model = export_onnx(deployed)
+        advance()
+    graph = read_graph(model)
+
+    paths = sample_paths([sample.image for sample in training], settings.calibration_images, settings.seed)
+    pictures = CalibrationPictures(paths, head)
+    with progress(f"calibrate ({settings.calibration})", len(paths) * passes(settings.calibration)) as advance:
+        scales = calibrate(model, pictures, settings.calibration, advance)
+    qdq = quantised_model(model, scales)
+    loadable = lower(graph, scales, settings.rounding)
+
+    few = CalibrationPictures(paths[:PARITY_PICTURES], head)
+    with progress("parity", len(few)) as advance:
+        parity = measure_parity(deployed, head.output_names, model, qdq, loadable, scales, few, advance)
+    require_onnx_parity(parity)
+
+    with new_bundle(settings.output, force=settings.force) as draft:
+        _add_files(draft, model.SerializeToString(), scales, qdq.SerializeToString(), loadable, checkpoint.classes)
+        accuracy, thresholds = _score(draft, deployed, head, scored, dataset, settings, progress)
+        draft.publish(
+            manifest(
+                name=settings.name or settings.output.stem,
+                classes=checkpoint.classes,
+                head=head,
+                graph=graph,
+                scales=scales,
+                thresholds=thresholds,
+                rounding=settings.rounding,
+                provenance=_provenance(checkpoint, dataset, settings, paths),
+                accuracy=accuracy,
+                parity=parity_json(parity),
+            )
+        )
+    size = sum(path.stat().st_size for path in settings.output.iterdir())
+    return ExportResult(settings.output, size, checkpoint.classes, thresholds, parity, accuracy)
+
+
+def _splits(
+    checkpoint: Checkpoint, dataset: Dataset, settings: ExportSettings
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """The samples to calibrate on and to score on (none with `--no-accuracy`)."""
+    if dataset.names != checkpoint.classes:
+        raise ExportError(
+            f"{settings.data}: its classes are {', '.join(dataset.names)}; the checkpoint was trained on "
+            f"{', '.join(checkpoint.classes)}"
+        )
+    training = dataset.split("train")
+    if not training:
+        raise ExportError(f"{settings.data}: the split train has no picture to calibrate on")
+    if not settings.accuracy:
+        return training, ()
+    scored = dataset.splits.get("val", ())
+    if not any(len(sample.classes) for sample in scored):
+        raise ExportError(
+            f"{settings.data}: no labelled picture in a split val to score on; label some, or --no-accuracy"
+        )
+    return training, scored
+
+
+def _add_files(
+    draft: BundleDraft, model: bytes, scales: ScaleMap, qdq: bytes, loadable: bytes, classes: Sequence[str]
+) -> None:
+    draft.add("model.onnx", model)
+    draft.add("calibration.cache", format_cache(scales).encode())
+    draft.add("model.qdq.onnx", qdq)
+    draft.add("host.loadable", loadable)
+    draft.add("labels.txt", labels(classes))
+
+
+def _score(
+    draft: BundleDraft,
+    deployed: DeployedDetector,
+    head: Head,
+    samples: Sequence[Sample],
+    dataset: Dataset,
+    settings: ExportSettings,
+    progress: Progress,
+) -> tuple[dict[str, Metrics], tuple[float, ...]]:
+    """Accuracy of every stage, from the very files that the bundle will hold, and the thresholds that suit the last."""
+    default = (settings.score_threshold,) * head.classes
+    if not samples:
+        return {}, default
+    stages: dict[str, Callable[[], Stage]] = {
+        "torch": lambda: TorchStage(deployed, head),
+        "onnx": lambda: OnnxStage(draft.folder / "model.onnx", head),
+        "qdq": lambda: OnnxStage(draft.folder / "model.qdq.onnx", head),
+        "host": lambda: HostStage(draft.folder / "host.loadable", head),
+    }
+    accuracy: dict[str, Metrics] = {}
+    thresholds = default
+    for name, make in stages.items():
+        stage = make()
+        found = []
+        with progress(f"accuracy, {name}", len(samples)) as advance:
+            for sample in samples:
+                found.append(stage(read_image(sample.image)))
+                advance()
+        accuracy[name] = score(samples, found, dataset.names)
+        if name == "host":
+            thresholds = best_thresholds(samples, found, head.classes, settings.score_threshold)
+    return accuracy, thresholds
+
+
+def _provenance(
+    checkpoint: Checkpoint, dataset: Dataset, settings: ExportSettings, paths: Sequence[Path]
+) -> Provenance:
+    folder = dataset.path.parent.resolve()
+    names = [_relative(path.resolve(), folder) for path in paths]
+    info = checkpoint.info
+    return Provenance(
+        seed=info.get("seed"),
+        dataset_sha256=dataset.sha256,
+        calibration={"method": settings.calibration, "seed": settings.seed, "images": names},
+        spec=dataclasses.asdict(checkpoint.spec),
+        training={key: info[key] for key in ("spec", "dataset_sha256", "step", "epoch", "metrics") if key in info},
+    )
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Seen from the data set where it lies inside, so that a manifest says nothing about somebody's disk."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name

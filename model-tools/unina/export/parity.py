@@ -1,0 +1,140 @@
+"""Does the network survive the export? torch against ONNX, and the integer engine against Q/DQ and float."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from rich.table import Table
+from torch import nn
+
+from unina.dla.scales import ScaleMap
+from unina.evaluate import HostMaps, OnnxMaps
+
+ONNX_TOLERANCE = 1e-3
+"""Largest |torch − ONNX| as a share of the largest |torch|: float32 in another order of summation stays far below."""
+
+Maps = dict[str, npt.NDArray[np.float32]]
+
+
+class ParityError(ValueError):
+    """The exported graph does not compute what the torch module computes."""
+
+
+@dataclass(frozen=True)
+class OutputParity:
+    """One output over all parity pictures."""
+
+    output: str
+    onnx_error: float
+    """max |torch − ONNX|, both float32"""
+    onnx_relative: float
+    """the same as a share of max |torch|"""
+    qdq_equal: float
+    """share of values whose integers are the same in the host engine and in the Q/DQ graph (float inside)"""
+    qdq_within_one: float
+    """share that differs by one step at most"""
+    host_error: float
+    """max |host − ONNX float|"""
+    host_snr_db: float
+    """10·log10(mean float² / mean (host − float)²)"""
+
+
+def measure_parity(
+    deployed: nn.Module,
+    output_names: Sequence[str],
+    model: onnx.ModelProto,
+    qdq: onnx.ModelProto,
+    loadable: bytes,
+    scales: ScaleMap,
+    inputs: Iterable[npt.NDArray[np.float32]],
+    advance: Callable[[], None] = lambda: None,
+) -> tuple[OutputParity, ...]:
+    """Compares the four forms of one network on the same inputs (float32 1×3×H×W, whole numbers in [−128, 127])."""
+    onnx_maps, qdq_maps, host_maps = OnnxMaps(model), OnnxMaps(qdq), HostMaps(loadable)
+    tallies = {name: _Tally(float(scales[name])) for name in output_names}
+    for x in inputs:
+        with torch.inference_mode():
+            torch_maps = dict(zip(output_names, deployed(torch.from_numpy(x)), strict=True))
+        floats, quantised, integers = onnx_maps(x), qdq_maps(x), host_maps(x.astype(np.int8))
+        for name, tally in tallies.items():
+            tally.add(torch_maps[name].numpy(), floats[name], quantised[name], integers[name])
+        advance()
+    return tuple(tally.result(name) for name, tally in tallies.items())
+
+
+def require_onnx_parity(rows: Iterable[OutputParity]) -> None:
+    """Raises ParityError when an output of the ONNX graph is further than `ONNX_TOLERANCE` from torch."""
+    for row in rows:
+        if not row.onnx_relative <= ONNX_TOLERANCE:  # NaN fails too
+            raise ParityError(
+                f"output {row.output}: torch and ONNX differ by {row.onnx_error:.3g}, {row.onnx_relative:.2%} of the "
+                f"largest value, more than {ONNX_TOLERANCE:.1%}: the exported graph is not the trained network"
+            )
+
+
+def parity_table(rows: Sequence[OutputParity]) -> Table:
+    """One row an output."""
+    table = Table(title="parity on calibration pictures", title_justify="left")
+    table.add_column("output")
+    for column in ("torch−ONNX", "relative", "host=Q/DQ", "±1 step", "host−float", "SNR dB"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
+            row.output,
+            f"{row.onnx_error:.1e}",
+            f"{row.onnx_relative:.1e}",
+            f"{row.qdq_equal:.2%}",
+            f"{row.qdq_within_one:.3%}",
+            f"{row.host_error:.3f}",
+            f"{row.host_snr_db:.1f}",
+        )
+    return table
+
+
+def parity_json(rows: Iterable[OutputParity]) -> list[dict[str, Any]]:
+    """As plain Python values."""
+    return [asdict(row) for row in rows]
+
+
+class _Tally:
+    """Running figures of one output."""
+
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
+        self._onnx_error = self._host_error = self._largest = 0.0
+        self._values = self._equal = self._within_one = 0
+        self._signal = self._noise = 0.0
+
+    def add(
+        self,
+        module: npt.NDArray[np.float32],
+        floats: npt.NDArray[np.float32],
+        quantised: npt.NDArray[np.float32],
+        integers: npt.NDArray[np.int8],
+    ) -> None:
+        steps = np.abs(np.rint(quantised / self._scale) - integers)
+        noise = floats - integers * np.float32(self._scale)
+        self._onnx_error = float(np.maximum(self._onnx_error, np.abs(module - floats).max()))  # keeps a NaN
+        self._largest = max(self._largest, float(np.abs(module).max()))
+        self._host_error = max(self._host_error, float(np.abs(noise).max()))
+        self._values += integers.size
+        self._equal += int((steps == 0).sum())
+        self._within_one += int((steps <= 1).sum())
+        self._signal += float(np.square(floats, dtype=np.float64).sum())
+        self._noise += float(np.square(noise, dtype=np.float64).sum())
+
+    def result(self, name: str) -> OutputParity:
+        tiny = np.finfo(np.float64).tiny
+        return OutputParity(
+            output=name,
+            onnx_error=self._onnx_error,
+            onnx_relative=self._onnx_error / max(self._largest, tiny),
+            qdq_equal=self._equal / max(self._values, 1),
+            qdq_within_one=self._within_one / max(self._values, 1),
+            host_error=self._host_error,
+            host_snr_db=float(10 * np.log10(max(self._signal, tiny) / max(self._noise, tiny))),
+        )
