@@ -91,8 +91,8 @@ def run(output: Path, data: Path | None) -> dict[str, Any]:
     steps.run(
         f"score the stages on the {split} split",
         [
-            *[BIN / "unina-eval", bundle, "--checkpoint", checkpoint, "--data", data, "--split", split],
-            *["--stages", "torch,onnx,qdq,host", "--output", output / "accuracy.json"],
+            *(BIN / "unina-eval", bundle, "--checkpoint", checkpoint, "--data", data, "--split", split),
+            *("--stages", "torch,onnx,qdq,host", "--output", output / "accuracy.json"),
         ],
         reads=[UNINA / "evaluate", BIN / "unina-detector"],
         makes=[output / "accuracy.json"],
@@ -101,8 +101,8 @@ def run(output: Path, data: Path | None) -> dict[str, Any]:
     steps.run(
         "run unina-detector on unseen frames",
         [
-            *[BIN / "unina-detector", "--bundle", bundle, "--accelerator", "host", "--threads", "2"],
-            *["--source", f"images:{unseen(dataset, split, output)}", "--output", records, "--annotate", frames],
+            *(BIN / "unina-detector", "--bundle", bundle, "--accelerator", "host", "--threads", "2"),
+            *("--source", f"images:{unseen(dataset, split, output)}", "--output", records, "--annotate", frames),
         ],
         reads=[BIN / "unina-detector"],
         makes=[records, frames],
@@ -134,7 +134,7 @@ def unseen(dataset: Dataset, split: str, output: Path) -> Path:
 def frame_ms(frames: list[dict[str, Any]]) -> float:
     """Median time of a frame from picture to detections, in milliseconds, reading the file aside."""
     stages = ("preprocess", "infer", "decode")
-    return statistics.median(sum(frame["latency_ms"][stage] for stage in stages) for frame in frames)
+    return float(statistics.median(sum(frame["latency_ms"][stage] for stage in stages) for frame in frames))
 
 
 def summary(result: dict[str, Any], output: Path, seconds: float) -> Table:

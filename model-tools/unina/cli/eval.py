@@ -67,10 +67,10 @@ def evaluate_bundle(
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{bundle / 'manifest.json'}: not a readable bundle manifest ({error})") from error
     makers = _stages(bundle, head, checkpoint)
-    for stage in stages:
-        if stage not in makers:
-            wanted = "give --checkpoint" if stage == "torch" else f"stages are {', '.join(STAGES)}"
-            raise ValueError(f"stage {stage!r}: {wanted}")
+    for name in stages:
+        if name not in makers:
+            wanted = "give --checkpoint" if name == "torch" else f"stages are {', '.join(STAGES)}"
+            raise ValueError(f"stage {name!r}: {wanted}")
     dataset = load_dataset(data)
     if split not in dataset.splits:
         raise ValueError(f"{data}: no split {split!r}; it has {', '.join(dataset.splits)}")

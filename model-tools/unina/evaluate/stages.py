@@ -6,7 +6,7 @@ A drop of accuracy between two stages is therefore the network's, never the lett
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ class Head:
     width: int
     classes: int
     letterbox_value: int = 128
-    color: str = "rgb"
+    color: Literal["rgb", "bgr"] = "rgb"
 
     @classmethod
     def of_deployed(cls, deployed: Any) -> "Head":
