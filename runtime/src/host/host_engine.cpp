@@ -3,6 +3,7 @@
 
 #include <hwy/aligned_allocator.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 
@@ -38,10 +39,12 @@ struct HostEngine::Graph {
   std::vector<TensorView> inputs, outputs;
   std::vector<std::unique_ptr<host::Step>> steps;
   host::ThreadPool pool;
+  std::vector<hwy::AlignedFreeUniquePtr<std::uint8_t[]>> scratch;  // one a thread
+  host::Workspace workspace;
 };
 
 HostEngine::Graph::Graph(const host::Loadable& loadable, const HostEngineOptions& options)
-    : pool(options.threads) {
+    : pool(options.threads), workspace{pool, {}} {
   const Rounding rounding = options.rounding.value_or(loadable.rounding);
   const host::MemoryPlan plan = host::plan_memory(loadable);
   arena = hwy::AllocateAligned<std::int8_t>(plan.bytes);
@@ -88,6 +91,15 @@ HostEngine::Graph::Graph(const host::Loadable& loadable, const HostEngineOptions
       throw Error(op.label + ": " + error.what());
     }
   }
+
+  std::size_t scratch_bytes = 64;
+  for (const auto& step : steps) scratch_bytes = std::max(scratch_bytes, step->scratch_bytes());
+  for (int thread = 0; thread < options.threads; ++thread) {
+    scratch.push_back(hwy::AllocateAligned<std::uint8_t>(scratch_bytes));
+    if (!scratch.back())
+      throw Error("no memory for " + std::to_string(scratch_bytes) + " bytes of scratch");
+    workspace.scratch.push_back(scratch.back().get());
+  }
 }
 
 HostEngine::HostEngine(std::unique_ptr<Graph> graph) : graph_(std::move(graph)) {}
@@ -118,7 +130,7 @@ const std::vector<TensorView>& HostEngine::inputs() const { return graph_->input
 const std::vector<TensorView>& HostEngine::outputs() const { return graph_->outputs; }
 
 void HostEngine::infer() {
-  for (const auto& step : graph_->steps) step->run(graph_->pool);
+  for (const auto& step : graph_->steps) step->run(graph_->workspace);
 }
 
 }  // namespace unina

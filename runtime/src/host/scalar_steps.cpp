@@ -28,8 +28,8 @@ class EachElement final : public Step {
  public:
   using Value = std::function<std::int8_t(int c, int y, int x)>;
   EachElement(Buffer out, Value value) : out_(std::move(out)), value_(std::move(value)) {}
-  void run(ThreadPool& pool) override {
-    pool.run(out_.format.height, [&](int y, int) {
+  void run(const Workspace& workspace) override {
+    workspace.pool.run(out_.format.height, [&](int y, int) {
       for (int c = 0; c < out_.format.channels; ++c)
         for (int x = 0; x < out_.format.width; ++x) element(out_, c, y, x) = value_(c, y, x);
     });
@@ -45,27 +45,6 @@ std::unique_ptr<Step> each(const Buffer& out, EachElement::Value value) {
 }
 
 }  // namespace
-
-std::unique_ptr<Step> make_conv(const Operator& op, const Buffer& in, const Buffer& out,
-                                Rounding rounding, int) {
-  return each(out, [op, in, out, rounding](int k, int y, int x) {
-    const int depth = in.format.channels / op.groups;
-    const int first = k / (out.format.channels / op.groups) * depth;
-    const auto channel = static_cast<std::size_t>(k);
-    std::int32_t sum = op.bias[channel];
-    const std::int8_t* w =
-        op.weights.data() + channel * static_cast<std::size_t>(depth * op.kernel.y * op.kernel.x);
-    for (int c = 0; c < depth; ++c)
-      for (int ky = 0; ky < op.kernel.y; ++ky)
-        for (int kx = 0; kx < op.kernel.x; ++kx, ++w) {
-          const int sy = y * op.stride.y - op.pads.top + ky * op.dilation.y;
-          const int sx = x * op.stride.x - op.pads.left + kx * op.dilation.x;
-          if (sy < 0 || sy >= in.format.height || sx < 0 || sx >= in.format.width) continue;
-          sum += std::int32_t{*w} * element(in, first + c, sy, sx);
-        }
-    return requantise(sum, op.multiplier[channel], rounding, op.relu);
-  });
-}
 
 std::unique_ptr<Step> make_relu(const Buffer& in, const Buffer& out) {
   return each(out,

@@ -10,10 +10,18 @@
 
 namespace unina::host {
 
+// What the steps of one engine take turns in using.
+struct Workspace {
+  ThreadPool& pool;
+  std::vector<std::uint8_t*> scratch;  // one a thread, aligned to 64 bytes
+};
+
 class Step {
  public:
   virtual ~Step() = default;
-  virtual void run(ThreadPool& pool) = 0;
+  // Scratch memory that every thread needs.
+  virtual std::size_t scratch_bytes() const { return 0; }
+  virtual void run(const Workspace& workspace) = 0;
 };
 
 // A tensor of the network in the arena.
@@ -31,8 +39,8 @@ struct Buffer {
   }
 };
 
-// Inputs of every operator but a conv are CHW32; so are all outputs. `threads` is how many of the
-// pool may call at once. They throw unina::Error when the memory they would need is absurd.
+// Inputs of every operator but a conv are CHW32; so are all outputs. `threads` is how many share
+// the work. They throw unina::Error when the memory they would need is absurd.
 std::unique_ptr<Step> make_conv(const Operator& op, const Buffer& in, const Buffer& out,
                                 Rounding rounding, int threads);
 std::unique_ptr<Step> make_relu(const Buffer& in, const Buffer& out);

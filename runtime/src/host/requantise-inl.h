@@ -1,0 +1,41 @@
+// Requantisation of one vector, exactly as docs/integer-semantics.md defines it.
+// Included once a Highway target.
+#if defined(UNINA_HOST_REQUANTISE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef UNINA_HOST_REQUANTISE_INL_H_
+#undef UNINA_HOST_REQUANTISE_INL_H_
+#else
+#define UNINA_HOST_REQUANTISE_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include "unina/host_engine.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace unina::host {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// clamp(round(float32(acc) * multiplier), low, 127) with low in [-128, 0]. The clamp may come
+// before the rounding because its bounds are integers; it also keeps the conversion in range.
+template <Rounding kRounding, class D32, class V32, class VF>
+HWY_INLINE V32 requantise(D32 d32, V32 acc, VF multiplier, VF low) {
+  const hn::Rebind<float, D32> df;
+  const auto v = hn::Mul(hn::ConvertTo(df, acc), multiplier);
+  const auto clamped = hn::Min(hn::Max(v, low), hn::Set(df, 127.0f));
+  if constexpr (kRounding == Rounding::kHalfEven) {
+    return hn::NearestInt(clamped);
+  } else {
+    // Adding the float32 just below 0.5 and truncating is exact: 0.5 itself would carry 0.49999997
+    // over to 1, the one below carries every tie but nothing beneath it (test_host_targets tries
+    // all floats around the ties).
+    const auto below_half = hn::Set(df, 0x1.fffffep-2f);
+    return hn::ConvertTo(d32, hn::Add(clamped, hn::CopySignToAbs(below_half, clamped)));
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace unina::host
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

@@ -1,0 +1,209 @@
+"""Builds host.loadable bytes (docs/bundle.md, version 1) out of NumPy arrays.
+
+A `Network` is the JSON header of a loadable with arrays where the file has offsets. The engine reads the bytes, the
+reference in `reference.py` reads the network itself.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+ARRAY_TYPES = {"weights": "<i1", "bias": "<i4", "multiplier": "<f4"}
+
+
+def float_bits(value: float) -> str:
+    """The eight hex digits of a float32, most significant first."""
+    return struct.pack(">f", value).hex()
+
+
+def conv_multiplier(input_scale: float, weight_scales: npt.NDArray[np.float32], output_scale: float) -> Any:
+    """float32(float32(s_in · s_w[k]) / s_out), every step in float32 (docs/integer-semantics.md)."""
+    return (np.float32(input_scale) * weight_scales.astype(np.float32)) / np.float32(output_scale)
+
+
+@dataclass
+class Network:
+    """Tensors in order of definition and operators in order of execution."""
+
+    rounding: str = "half-away"
+    tensors: list[dict[str, Any]] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    ops: list[dict[str, Any]] = field(default_factory=list)
+
+    def tensor(self, name: str, channels: int, height: int, width: int, scale: float = 1.0) -> str:
+        self.tensors.append({"name": name, "shape": [1, channels, height, width], "scale_bits": float_bits(scale)})
+        return name
+
+    def shape(self, name: str) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        _, channels, height, width = next(t["shape"] for t in self.tensors if t["name"] == name)
+        return channels, height, width
+
+    def scale(self, name: str) -> np.float32:
+        bits = next(t["scale_bits"] for t in self.tensors if t["name"] == name)
+        return np.float32(struct.unpack(">f", bytes.fromhex(bits))[0])
+
+    def input(self, name: str, channels: int, height: int, width: int, scale: float = 1.0) -> str:
+        self.inputs.append(self.tensor(name, channels, height, width, scale))
+        return name
+
+    def conv(
+        self,
+        source: str,
+        output: str,
+        weights: npt.NDArray[np.int8],
+        bias: npt.NDArray[np.int32],
+        multiplier: npt.NDArray[np.float32],
+        *,
+        stride: tuple[int, int] = (1, 1),
+        pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+        dilation: tuple[int, int] = (1, 1),
+        groups: int = 1,
+        relu: bool = False,
+        scale: float = 1.0,
+    ) -> str:
+        """weights: O × I/groups × k_h × k_w; pads: top, left, bottom, right."""
+        _, height, width = self.shape(source)
+        kernel = weights.shape[2:]
+        self.tensor(
+            output,
+            weights.shape[0],
+            window_size(height, kernel[0], stride[0], pads[0] + pads[2], dilation[0]),
+            window_size(width, kernel[1], stride[1], pads[1] + pads[3], dilation[1]),
+            scale,
+        )
+        self.ops.append(
+            {
+                "type": "conv",
+                "name": f"/{output}/Conv",
+                "inputs": [source],
+                "output": output,
+                "kernel": list(kernel),
+                "stride": list(stride),
+                "pads": list(pads),
+                "dilation": list(dilation),
+                "groups": groups,
+                "relu": relu,
+                "weights": np.asarray(weights, np.int8),
+                "bias": np.asarray(bias, np.int32),
+                "multiplier": np.asarray(multiplier, np.float32),
+            }
+        )
+        return output
+
+    def relu(self, source: str, output: str) -> str:
+        self.tensor(output, *self.shape(source), self.scale(source))
+        self.ops.append({"type": "relu", "name": "", "inputs": [source], "output": output})
+        return output
+
+    def add(self, a: str, b: str, output: str, *, scale: float = 1.0, relu: bool = False) -> str:
+        self.tensor(output, *self.shape(a), scale)
+        bits = float_bits(self.scale(a) / np.float32(scale))
+        op = {"type": "add", "name": "", "inputs": [a, b], "output": output, "multiplier_bits": bits, "relu": relu}
+        self.ops.append(op)
+        return output
+
+    def concat(self, sources: list[str], output: str) -> str:
+        _, height, width = self.shape(sources[0])
+        self.tensor(output, sum(self.shape(s)[0] for s in sources), height, width, self.scale(sources[0]))
+        self.ops.append({"type": "concat", "name": "", "inputs": list(sources), "output": output})
+        return output
+
+    def maxpool(
+        self,
+        source: str,
+        output: str,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    ) -> str:
+        channels, height, width = self.shape(source)
+        self.tensor(
+            output,
+            channels,
+            window_size(height, kernel[0], stride[0], pads[0] + pads[2]),
+            window_size(width, kernel[1], stride[1], pads[1] + pads[3]),
+            self.scale(source),
+        )
+        op = {"type": "maxpool", "name": "", "inputs": [source], "output": output}
+        self.ops.append(op | {"kernel": list(kernel), "stride": list(stride), "pads": list(pads)})
+        return output
+
+    def resize(self, source: str, output: str, factor: tuple[int, int]) -> str:
+        channels, height, width = self.shape(source)
+        self.tensor(output, channels, height * factor[0], width * factor[1], self.scale(source))
+        self.ops.append({"type": "resize", "name": "", "inputs": [source], "output": output, "factor": list(factor)})
+        return output
+
+
+def window_size(size: int, kernel: int, stride: int, pads: int, dilation: int = 1) -> int:
+    """Output size of a conv or maxpool on one axis."""
+    return (size + pads - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def header_and_data(network: Network) -> tuple[dict[str, Any], bytes]:
+    """The header with offsets in place of arrays, and the data block that they point into."""
+    data = bytearray()
+    ops = []
+    for op in network.ops:
+        written = dict(op)
+        for key, dtype in ARRAY_TYPES.items():
+            if key not in op:
+                continue
+            data.extend(bytes(-len(data) % 64))
+            written[key] = len(data)
+            data.extend(np.ascontiguousarray(op[key], dtype).tobytes())
+        ops.append(written)
+    header = {
+        "version": 1,
+        "rounding": network.rounding,
+        "data_bytes": len(data),
+        "tensors": network.tensors,
+        "inputs": network.inputs,
+        "outputs": network.outputs,
+        "ops": ops,
+    }
+    return header, bytes(data)
+
+
+def container(header: Any, data: bytes) -> bytes:
+    """The file around a header and a data block; neither is checked."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    prefix = b"UNINAHL1" + struct.pack("<I", len(text)) + text
+    return prefix + bytes(-len(prefix) % 64) + data
+
+
+def loadable_bytes(network: Network) -> bytes:
+    """The whole file."""
+    return container(*header_and_data(network))
+
+
+def read_loadable(content: bytes) -> Network:
+    """The network of a well-formed file; the engine is what checks files.
+
+    Raises:
+        ValueError: it is no host.loadable at all.
+    """
+    if content[:8] != b"UNINAHL1":
+        raise ValueError("not a host.loadable: it does not begin with UNINAHL1")
+    (length,) = struct.unpack_from("<I", content, 8)
+    header = json.loads(content[12 : 12 + length])
+    data = content[12 + length + (-(12 + length) % 64) :]
+    network = Network(header["rounding"], header["tensors"], header["inputs"], header["outputs"], header["ops"])
+    for op in network.ops:
+        if op["type"] != "conv":
+            continue
+        channels_out = network.shape(op["output"])[0]
+        shape = (channels_out, network.shape(op["inputs"][0])[0] // op["groups"], *op["kernel"])
+        counts = {"weights": int(np.prod(shape)), "bias": channels_out, "multiplier": channels_out}
+        for key, count in counts.items():
+            op[key] = np.frombuffer(data, ARRAY_TYPES[key], count, op[key])
+        op["weights"] = op["weights"].reshape(shape)
+    return network

@@ -1,0 +1,119 @@
+"""Random networks of every operator: chains and branches, odd sizes, groups, dilation, lopsided padding."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from loadable_writer import Network
+
+# The engine works in units of 4, 16 and 32 channels; sizes on both sides of them matter most.
+CHANNELS = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 24, 31, 32, 33, 40, 48, 64, 68, 96, 100]
+SCALES = [0.0078125, 0.05, 0.11, 1.0]
+MAX_ELEMENTS = 30_000
+
+
+def small_pair(draw: st.DrawFn, low: int, high: int) -> tuple[int, int]:
+    return draw(st.integers(low, high)), draw(st.integers(low, high))
+
+
+def add_conv(draw: st.DrawFn, rng: np.random.Generator, network: Network, source: str, output: str) -> bool:
+    channels, height, width = network.shape(source)
+    kernel = draw(st.sampled_from([(1, 1), (1, 1), (3, 3), (3, 3), (3, 3), (2, 2), (5, 5), (1, 3), (4, 1), (7, 3)]))
+    dilation = draw(st.sampled_from([(1, 1), (1, 1), (1, 1), (2, 2), (1, 3)]))
+    stride = draw(st.sampled_from([(1, 1), (1, 1), (2, 2), (2, 1), (3, 2)]))
+    reach = [dilation[i] * (kernel[i] - 1) for i in (0, 1)]
+    pads = tuple(draw(st.integers(0, reach[i % 2] + 1)) for i in range(4))
+    if height + pads[0] + pads[2] <= reach[0] or width + pads[1] + pads[3] <= reach[1]:
+        return False
+    form = draw(st.sampled_from(["dense", "dense", "dense", "depthwise", "groups"]))
+    if form == "dense":
+        groups, outputs = 1, draw(st.sampled_from(CHANNELS))
+    elif form == "depthwise":
+        groups, outputs = channels, channels * draw(st.sampled_from([1, 1, 2]))
+    else:
+        groups = draw(st.sampled_from([g for g in (2, 3, 4, 5, 8) if channels % g == 0] or [1]))
+        outputs = groups * draw(st.sampled_from([1, 3, 8, 16, 20, 32]))
+    depth = channels // groups
+    shape = (outputs, depth, *kernel)
+    extreme = draw(st.sampled_from([False, False, False, True]))
+    weights = rng.choice([-127, 127], shape) if extreme else rng.integers(-127, 128, shape)
+    bias = rng.integers(-(2 ** draw(st.sampled_from([4, 12, 24, 30]))), 2**10, outputs)
+    spread = 74.0 * 74.0 * np.sqrt(depth * kernel[0] * kernel[1])
+    multiplier = rng.uniform(0.1, 3.0, outputs) * 60 / spread
+    if draw(st.booleans()):  # powers of two make exact ties, where the two roundings differ
+        multiplier = 2.0 ** np.round(np.log2(multiplier))
+    network.conv(
+        source, output, weights.astype(np.int8), bias.astype(np.int32), multiplier.astype(np.float32),
+        stride=stride, pads=pads, dilation=dilation, groups=groups, relu=draw(st.booleans()),
+        scale=draw(st.sampled_from(SCALES)),
+    )  # fmt: skip
+    return True
+
+
+def add_maxpool(draw: st.DrawFn, network: Network, source: str, output: str) -> bool:
+    _, height, width = network.shape(source)
+    kernel = small_pair(draw, 1, 5)
+    pads = tuple(draw(st.integers(0, kernel[i % 2] - 1)) for i in range(4))
+    if height + pads[0] + pads[2] < kernel[0] or width + pads[1] + pads[3] < kernel[1]:
+        return False
+    network.maxpool(source, output, kernel, small_pair(draw, 1, 3), pads)
+    return True
+
+
+def add_operator(draw: st.DrawFn, rng: np.random.Generator, network: Network, output: str) -> bool:
+    """Appends one operator on tensors that are there already; False when the draw does not fit."""
+    names = [tensor["name"] for tensor in network.tensors]
+    source = names[-1] if draw(st.booleans()) else draw(st.sampled_from(names))
+    channels, height, width = network.shape(source)
+    kind = draw(st.sampled_from(["conv", "conv", "conv", "relu", "add", "concat", "maxpool", "resize"]))
+    if kind == "conv":
+        return add_conv(draw, rng, network, source, output)
+    if kind == "maxpool":
+        return add_maxpool(draw, network, source, output)
+    if kind == "relu":
+        network.relu(source, output)
+    elif kind == "resize":
+        factor = small_pair(draw, 1, 3)
+        if channels * height * width * factor[0] * factor[1] > MAX_ELEMENTS:
+            return False
+        network.resize(source, output, factor)
+    else:
+        alike = [n for n in names if network.scale(n) == network.scale(source)]
+        if kind == "add":
+            alike = [n for n in alike if network.shape(n) == network.shape(source)]
+            network.add(source, draw(st.sampled_from(alike)), output,
+                        scale=draw(st.sampled_from(SCALES)), relu=draw(st.booleans()))  # fmt: skip
+        else:
+            alike = [n for n in alike if network.shape(n)[1:] == (height, width)]
+            others = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))
+            network.concat([source, *others], output)
+    return True
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> tuple[Network, dict[str, np.ndarray]]:
+    """A network of one to eight operators, and an input for it."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    network = Network(rounding=draw(st.sampled_from(["half-away", "half-even"])))
+    for i in range(draw(st.sampled_from([1, 1, 1, 2]))):
+        network.input(
+            f"input{i}", draw(st.sampled_from(CHANNELS)), *small_pair(draw, 1, 17), draw(st.sampled_from(SCALES))
+        )
+    wanted = draw(st.integers(1, 8))
+    for _ in range(3 * wanted):
+        if len(network.ops) < wanted:
+            add_operator(draw, rng, network, f"t{len(network.ops)}")
+    if not network.ops:
+        network.relu("input0", "t0")
+    read = {name for op in network.ops for name in op["inputs"]}
+    made = [op["output"] for op in network.ops]
+    extra = draw(st.lists(st.sampled_from(made), max_size=2))
+    network.outputs = [name for name in made if name not in read or name in extra]
+    feeds = {}
+    for name in network.inputs:
+        shape = (1, *network.shape(name))
+        feeds[name] = rng.integers(-128, 128, shape).astype(np.int8)
+        if draw(st.sampled_from([False, False, True])):
+            feeds[name] = rng.choice([-128, 127], shape).astype(np.int8)
+    return network, feeds

@@ -1,0 +1,31 @@
+"""The host engine and the NumPy int32 reference agree on every value of every output."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+
+import reference
+from loadable_writer import Network, loadable_bytes
+from random_networks import networks
+from unina_runtime import HostEngine
+
+
+def differing(network: Network, feeds: dict[str, np.ndarray], threads: int, rounding: str) -> dict[str, int]:
+    """Values that differ, an output."""
+    engine = HostEngine(loadable_bytes(network), threads=threads, rounding=rounding)
+    expected = reference.run(network, feeds, rounding)
+    engine.run({name: np.zeros_like(value) for name, value in feeds.items()})  # leaves nothing behind
+    result = engine.run(feeds)
+    assert list(result) == network.outputs
+    return {name: int((result[name] != expected[name]).sum()) for name in expected}
+
+
+@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(networks())
+def test_no_value_differs_over_random_networks(case: tuple[Network, dict[str, np.ndarray]]) -> None:
+    network, feeds = case
+    for threads in (1, 2):
+        for rounding in ("half-away", "half-even"):
+            counts = differing(network, feeds, threads, rounding)
+            assert not any(counts.values()), f"{threads} threads, {rounding}: {counts}"
