@@ -1,0 +1,229 @@
+"""`unina-train`: trains a detector from a spec; every field of the spec is an option."""
+
+import contextlib
+import dataclasses
+import difflib
+import json
+import sys
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from unina.data import DataError, load_dataset
+from unina.train import RunSpec
+from unina.train.history import EpochRow
+from unina.train.trainer import CHECKPOINT, HISTORY, SPEC, Interrupted, Result, Trainer, TrainingError, Watch
+
+console = Console(stderr=True)
+
+
+class SpecError(ValueError):
+    """A spec or command line that can't be used; one line that names the place."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0 when trained, 2 for bad input or a run that broke off, 130 when stopped by Ctrl-C (resumable)."""
+    try:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        result = train(options)
+    except Interrupted as stop:
+        console.print(f"unina-train: {stop}; go on with the same command and --resume", highlight=False)
+        return 130
+    except KeyboardInterrupt:
+        return 130
+    except (SpecError, DataError, TrainingError, OSError) as error:
+        print(f"unina-train: {error}", file=sys.stderr)
+        return 2
+    report(result, options)
+    return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The command line, understood."""
+
+    spec: RunSpec
+    output: Path
+    resume: bool
+    force: bool
+    json: bool
+
+
+def build_parser() -> ArgumentParser:
+    """The parser whose options are the fields of the spec."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(
+        prog="unina-train",
+        usage="unina-train SPEC.yaml --output RUN_DIR [--data data.yaml] [--resume | --force] [--train.epochs 3 …]",
+        description=(
+            "Trains a detector. SPEC.yaml holds the fields below; any of them can be overridden by an option. "
+            "Writes checkpoint.pt, metrics.csv and spec.yaml to RUN_DIR. Ctrl-C leaves a checkpoint; --resume goes on."
+        ),
+        exit_on_error=False,
+    )
+    parser.add_argument("--config", action="config", help="a spec; the same as giving SPEC.yaml first")
+    parser.add_argument("--output", type=str, required=True, help="RUN_DIR: a new folder for this run")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN_DIR, exactly where it stopped")
+    parser.add_argument("--force", action="store_true", help="throw away the run in RUN_DIR first")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_class_arguments(RunSpec, None, fail_untyped=True)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Understands the command line; raises SpecError. `--help` prints and leaves."""
+    words = list(arguments)
+    if words and not words[0].startswith("-"):
+        check_yaml(Path(words[0]))
+        words[:1] = ["--config", words[0]]
+    parser = build_parser()
+    known = [*field_names(RunSpec), "config", "output", "resume", "force", "json", "help", "print_config"]
+    for word in words:
+        name = word[2:].split("=")[0]
+        if word.startswith("--") and name not in known:
+            raise SpecError(f"--{name}: no such option{nearest(name, known, '--')}; see unina-train --help")
+    try:
+        parsed = parser.parse_args(words)
+        values = parser.instantiate(parsed)
+        spec = RunSpec(**{f.name: values[f.name] for f in dataclasses.fields(RunSpec)})
+    except (ArgumentError, ValueError, TypeError) as error:
+        raise SpecError(" ".join(str(error).split())) from error
+    if values.resume and values.force:
+        raise SpecError("--resume goes on with a run, --force throws it away: give one of them")
+    if not spec.data:
+        raise SpecError("no data set: give --data path/to/data.yaml")
+    return Options(spec, Path(values.output), values.resume, values.force, values.json)
+
+
+def check_yaml(path: Path) -> None:
+    """Raises SpecError unless the file is a mapping whose keys are fields of the spec."""
+    if not path.is_file():
+        raise SpecError(f"{path}: no such spec")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    known = field_names(RunSpec)
+
+    def walk(mapping: object, prefix: str) -> None:
+        if not isinstance(mapping, dict):
+            raise SpecError(f"{path}: {prefix.rstrip('.') or 'the file'}: must be a mapping of fields to values")
+        for key, value in mapping.items():
+            name = f"{prefix}{key}"
+            if name not in known:
+                raise SpecError(f"{path}: {name}: no such field{nearest(name, known)}")
+            if any(other.startswith(f"{name}.") for other in known):
+                walk(value, f"{name}.")
+
+    walk(content or {}, "")
+
+
+def field_names(spec: type, prefix: str = "") -> list[str]:
+    """Dotted names of all fields of a dataclass of dataclasses: train, train.lr, …"""
+    names = []
+    hints = typing.get_type_hints(spec)
+    for field in dataclasses.fields(spec):
+        names.append(prefix + field.name)
+        if dataclasses.is_dataclass(hints[field.name]):
+            names += field_names(hints[field.name], f"{prefix}{field.name}.")
+    return names
+
+
+def nearest(name: str, known: Sequence[str], prefix: str = "") -> str:
+    """A hint at the likeliest name, or nothing."""
+    by_leaf = [k for k in known if k.split(".")[-1] == name.rsplit(".", maxsplit=1)[-1]]
+    close = by_leaf or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {prefix}{close[0]}?" if close else ""
+
+
+def train(options: Options) -> Result:
+    """Prepares RUN_DIR and runs."""
+    output = options.output
+    began = (output / CHECKPOINT).exists() or (output / SPEC).exists()
+    if output.exists() and not output.is_dir():
+        raise SpecError(f"{output}: is a file; --output names a folder")
+    if output.is_dir() and any(output.iterdir()) and not options.resume:
+        if not options.force:
+            raise SpecError(f"{output}: exists already; --resume goes on with that run, --force throws it away")
+        if not began:
+            raise SpecError(f"{output}: is no run of unina-train; --force only throws away runs")
+    dataset = load_dataset(Path(options.spec.data))
+    with display(options) as watch:
+        trainer = Trainer(options.spec, dataset, output, watch, options.resume)
+        if options.force and began:
+            for name in (CHECKPOINT, HISTORY, SPEC):
+                (output / name).unlink(missing_ok=True)
+        return trainer.run()
+
+
+@contextlib.contextmanager
+def display(options: Options) -> Iterator[Watch]:
+    """A progress bar on a terminal; a line an epoch elsewhere."""
+    train_spec = options.spec.train
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=options.json or not console.is_terminal) as progress:
+        reading = progress.add_task("reading", total=None, note="pictures")
+        steps = progress.add_task("training", total=train_spec.steps, start=False, visible=False, note="")
+        began: list[int] = []
+
+        def on_step(step: int, loss: float) -> None:
+            if not began:
+                began.append(step - 1)
+                progress.update(reading, visible=False)
+                progress.update(steps, visible=True)
+                progress.start_task(steps)
+            elapsed = progress.tasks[1].elapsed or 1e-9
+            rate = (step - began[0]) * train_spec.batch / elapsed
+            progress.update(steps, completed=step, note=f"loss {loss:.2f}, {rate:.0f} images/s")
+
+        def on_epoch(row: EpochRow) -> None:
+            if not options.json and not console.is_terminal:
+                console.print(
+                    f"epoch {row.epoch}/{train_spec.epochs}  loss {row.loss:.3f}  class {row.class_loss:.3f}  "
+                    f"box {row.box_loss:.3f}  dfl {row.dfl_loss:.3f}  {row.images_per_s:.0f} images/s",
+                    highlight=False,
+                )
+
+        yield Watch(
+            reading=lambda total: progress.update(reading, total=total),
+            read=lambda: progress.advance(reading),
+            step=on_step,
+            epoch=on_epoch,
+        )
+
+
+def report(result: Result, options: Options) -> None:
+    """The closing lines, or the JSON."""
+    metrics = None if result.metrics is None else dataclasses.asdict(result.metrics)
+    if options.json:
+        summary: dict[str, Any] = {
+            "checkpoint": str(result.checkpoint),
+            "steps": result.steps,
+            "images": result.images,
+            "seconds": round(result.seconds, 1),
+            "val": metrics,
+        }
+        print(json.dumps(summary, indent=2))
+        return
+    rate = result.images / max(result.seconds, 1e-9)
+    print(f"{result.images} crops in {result.seconds:.0f} s ({rate:.0f} images/s): {result.checkpoint}")
+    if result.metrics is not None:
+        classes = ", ".join(f"{name} {ap:.3f}" for name, ap in result.metrics.ap50.items())
+        print(f"val: mAP50 {result.metrics.map50:.3f}, mAP50-95 {result.metrics.map50_95:.3f} ({classes})")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The training loss: assignment and the three losses, for both heads."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unina.model.detector import DetectorMaps
+from unina.model.head import LevelMaps
+from unina.train.anchors import Anchors, boxes_of, distances, flatten, sides_of
+from unina.train.assigner import Pairs, Targets, assign, candidates
+from unina.train.losses import ciou_loss, class_loss, dfl_loss, iou
+from unina.train.spec import TrainSpec
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One step's losses, each multiplied by its gain and summed over both heads; scalars."""
+
+    total: Tensor
+    class_: Tensor
+    box: Tensor
+    dfl: Tensor
+    positives: int
+    """anchors of the one-to-many head that answered for a target"""
+
+
+class Criterion:
+    """Turns maps and targets into losses."""
+
+    def __init__(self, spec: TrainSpec, strides: tuple[int, ...], reg_max: int) -> None:
+        self.spec = spec
+        self.strides = strides
+        self.reg_max = reg_max
+
+    def __call__(self, maps: DetectorMaps, targets: Targets) -> Losses:
+        """The loss of a batch; every part is normalised by the sum of the target scores."""
+        sizes = [(int(logits.shape[2]), int(logits.shape[3])) for logits, _ in maps.one_to_many]
+        anchors = Anchors.of(sizes, self.strides)
+        pairs = candidates(targets, anchors)
+        many, positives = self.head_losses(maps.one_to_many, targets, anchors, pairs, self.spec.one_to_many_top)
+        one, _ = self.head_losses(maps.one_to_one, targets, anchors, pairs, 1)
+        gains = torch.tensor([self.spec.class_gain, self.spec.box_gain, self.spec.dfl_gain])
+        parts = (many + one) * gains
+        return Losses(parts.sum(), parts[0].detach(), parts[1].detach(), parts[2].detach(), positives)
+
+    def head_losses(
+        self, levels: tuple[LevelMaps, ...], targets: Targets, anchors: Anchors, pairs: Pairs, top: int
+    ) -> tuple[Tensor, int]:
+        """Class, box and distribution loss of one head as a tensor of three, and its number of positives."""
+        logits, bins = flatten(levels)
+        with torch.no_grad():
+            anchor = pairs.rows % len(anchors)
+            sides = distances(bins[pairs.rows], self.reg_max)
+            predicted = boxes_of(sides, anchors.points[anchor], anchors.strides[anchor])
+            overlaps = iou(predicted, targets.boxes[pairs.targets])
+            scores = logits[pairs.rows, targets.classes[pairs.targets]].sigmoid()
+            positives = assign(pairs, scores, overlaps, top, self.spec.alpha, self.spec.beta)
+        normaliser = positives.scores.sum().clamp(min=1)
+        rows, target = positives.rows, positives.targets
+        class_part = class_loss(logits, rows, targets.classes[target], positives.scores) / normaliser
+        if len(rows) == 0:
+            return torch.stack((class_part, bins.sum() * 0, bins.sum() * 0)), 0
+        points, strides = anchors.points[rows % len(anchors)], anchors.strides[rows % len(anchors)]
+        wanted = targets.boxes[target]
+        positive_bins = bins[rows]
+        boxes = boxes_of(distances(positive_bins, self.reg_max), points, strides)
+        box_part = (ciou_loss(boxes, wanted) * positives.scores).sum() / normaliser
+        dfl_part = bins.new_zeros(())
+        if self.reg_max > 1:
+            dfl = dfl_loss(positive_bins, sides_of(wanted, points, strides), self.reg_max)
+            dfl_part = (dfl * positives.scores).sum() / normaliser
+        return torch.stack((class_part, box_part, dfl_part)), len(rows)

@@ -1,0 +1,176 @@
+"""What a training run is made of, as typed values: a YAML spec holds these fields, the command line overrides them.
+
+The docstring under a field is its help text.
+"""
+
+from dataclasses import dataclass, field
+
+from unina.model import ModelSpec
+
+
+def check_range(owner: str, value: object, low: float, high: float) -> None:
+    """Raises ValueError that names the field unless low ≤ value ≤ high."""
+    if not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{owner}: {value}: must lie in {low:g}..{high:g}")
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """Length, optimiser and losses."""
+
+    epochs: int = 100
+    """passes over epoch_crops; a checkpoint and a row of metrics.csv after each"""
+
+    epoch_crops: int = 800
+    """crops an epoch, whatever the size of the data set, so that a run's length is known beforehand"""
+
+    batch: int = 8
+    """crops an optimiser step"""
+
+    crop: int = 256
+    """side of the square training crop, pixels; cut from the letterboxed picture at its native scale"""
+
+    lr: float = 0.02
+    """peak learning rate of SGD"""
+
+    final_lr: float = 0.01
+    """learning rate at the end of the cosine, as a fraction of lr"""
+
+    warmup: float = 0.03
+    """part of all steps in which the learning rate climbs from 0"""
+
+    momentum: float = 0.9
+    """Nesterov momentum"""
+
+    weight_decay: float = 0.0005
+    """on convolution weights only; biases and normalisation are left alone"""
+
+    clip: float = 10.0
+    """largest gradient norm"""
+
+    ema: float = 0.03
+    """memory of the weight average, as a part of all steps; 0 deploys the last weights"""
+
+    one_to_many_top: int = 10
+    """anchors a target in the one-to-many head (the one-to-one head has 1)"""
+
+    alpha: float = 0.5
+    """exponent of the score in the matching metric s^α · IoU^β (arXiv 2108.07755); the same for both heads"""
+
+    beta: float = 6.0
+    """exponent of the IoU in the matching metric"""
+
+    class_gain: float = 0.5
+    """weight of the class loss"""
+
+    box_gain: float = 7.5
+    """weight of the CIoU loss"""
+
+    dfl_gain: float = 1.5
+    """weight of the distribution focal loss"""
+
+    bf16: bool = True
+    """bfloat16 convolutions (about 1.8 times faster on CPUs that have them)"""
+
+    threads: int = 0
+    """CPU threads; 0 lets torch choose"""
+
+    seed: int = 0
+    """of the first weights and of every crop"""
+
+    cache_mb: int = 4096
+    """memory for letterboxed pictures; what does not fit is read again each time"""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("epochs", 1, 1e6),
+            ("epoch_crops", 1, 1e9),
+            ("batch", 1, 4096),
+            ("crop", 32, 4096),
+            ("lr", 1e-8, 10),
+            ("final_lr", 0, 1),
+            ("warmup", 0, 0.9),
+            ("momentum", 0, 0.9999),
+            ("weight_decay", 0, 1),
+            ("clip", 1e-6, 1e9),
+            ("ema", 0, 1),
+            ("one_to_many_top", 1, 1000),
+            ("alpha", 0, 20),
+            ("beta", 0, 20),
+            ("class_gain", 0, 1000),
+            ("box_gain", 0, 1000),
+            ("dfl_gain", 0, 1000),
+            ("threads", 0, 1024),
+            ("seed", 0, 2**31),
+            ("cache_mb", 0, 1e7),
+        ):
+            check_range(f"train.{name}", getattr(self, name), low, high)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Optimiser steps an epoch."""
+        return -(-self.epoch_crops // self.batch)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return self.epochs * self.epoch_steps
+
+
+@dataclass(frozen=True)
+class AugmentSpec:
+    """How a crop is varied; nothing here turns one cone colour into another."""
+
+    focus: float = 0.8
+    """part of the crops that are placed over a cone, its class drawn evenly; the others fall anywhere"""
+
+    scale_min: float = 0.7
+    """smallest zoom, drawn log-uniformly up to scale_max"""
+
+    scale_max: float = 1.5
+    """largest zoom"""
+
+    flip: float = 0.5
+    """part of the crops that are mirrored"""
+
+    hue: float = 3.0
+    """largest hue shift, degrees; orange and yellow cones lie about 30 degrees apart"""
+
+    saturation: float = 0.4
+    """saturation is multiplied by 1 − this … 1 + this"""
+
+    value: float = 0.4
+    """brightness is multiplied by 1 − this … 1 + this"""
+
+    blur: float = 0.1
+    """part of the crops that are blurred (motion or focus)"""
+
+    noise: float = 0.2
+    """part of the crops that get sensor noise"""
+
+    keep_visible: float = 0.4
+    """a box cut by the crop's edge is kept when at least this part of its area remains"""
+
+    def __post_init__(self) -> None:
+        for name in ("focus", "flip", "saturation", "value", "blur", "noise", "keep_visible"):
+            check_range(f"augment.{name}", getattr(self, name), 0, 1)
+        check_range("augment.hue", self.hue, 0, 10)  # more would bring orange and yellow together
+        check_range("augment.scale_min", self.scale_min, 0.1, 10)
+        check_range("augment.scale_max", self.scale_max, self.scale_min, 10)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A whole training run."""
+
+    data: str = ""
+    """data.yaml of the data set"""
+
+    model: ModelSpec = field(default_factory=ModelSpec)
+    train: TrainSpec = field(default_factory=TrainSpec)
+    augment: AugmentSpec = field(default_factory=AugmentSpec)
+
+    def __post_init__(self) -> None:
+        if self.train.crop % self.model.strides[-1]:
+            stride, level = self.model.strides[-1], self.model.levels[-1]
+            raise ValueError(f"train.crop: {self.train.crop}: must be a multiple of {stride}, the stride of {level}")
