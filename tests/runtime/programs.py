@@ -1,10 +1,10 @@
-"""Runs the installed programs; UNINA_PROGRAMS names another build, for instance one with sanitizers."""
+"""Runs the installed programs; UNINA_PROGRAM_DIR names another build, for instance one with sanitizers."""
 
 import os
 import subprocess
 from pathlib import Path
 
-PROGRAMS = Path(os.environ.get("UNINA_PROGRAMS", Path(__file__).parents[2] / ".venv" / "bin"))
+PROGRAMS = Path(os.environ.get("UNINA_PROGRAM_DIR", Path(__file__).parents[2] / ".venv" / "bin"))
 
 
 def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -155,17 +155,16 @@ void convolve(const ConvTile& tile) {
   }
 
   constexpr hn::Rebind<float, D32> df;
-  constexpr hn::Rebind<std::int8_t, D32> d8;
   const auto low = hn::Set(df, tile.low);
+  const int count = tile.count;
 #pragma GCC unroll 16
   for (int v = 0; v < kVectors; ++v) {
     const auto multiplier = hn::Load(df, tile.multiplier + v * kLanes);
     std::int8_t* out = tile.out[v * kLanes / kGroup] + v * kLanes % kGroup;
 #pragma GCC unroll 24
     for (int p = 0; p < kPixels; ++p) {
-      if (p >= tile.count) break;
-      hn::StoreU(hn::DemoteTo(d8, requantise<kRounding>(d, acc[p][v], multiplier, low)), d8,
-                 out + p * kBlockChannels);
+      if (p >= count) break;
+      store_int8(d, requantise<kRounding>(d, acc[p][v], multiplier, low), out + p * kBlockChannels);
     }
   }
 }
@@ -191,7 +190,22 @@ void pack_block(const std::int8_t* from, std::size_t step, std::uint8_t* to, int
 }
 
 void pack_thin(const std::int8_t* from, std::size_t step, std::uint8_t* to, int count) {
-  for (int i = 0; i < count; ++i, from += step, to += kThinPixelBytes) {
+  int i = 0;
+  if constexpr (kChannelsPerUnit == 4) {
+    // The usual stem: every second pixel. It loads the one after the last too, hence "<".
+    const hn::CappedTag<std::uint32_t, 16> d;
+    const auto bias = hn::Set(d, 0x01010101u * kZero);
+    const int lanes = static_cast<int>(hn::Lanes(d));
+    if (step == 2 * kUnitBytes)
+      for (; i + lanes < count; i += lanes) {
+        hn::Vec<decltype(d)> even, odd;
+        hn::LoadInterleaved2(d, reinterpret_cast<const std::uint32_t*>(from), even, odd);
+        hn::StoreU(hn::Xor(even, bias), d, reinterpret_cast<std::uint32_t*>(to));
+        from += step * static_cast<std::size_t>(lanes);
+        to += kUnitBytes * lanes;
+      }
+  }
+  for (; i < count; ++i, from += step, to += kThinPixelBytes) {
     if constexpr (kChannelsPerUnit == 4) {
       std::uint32_t bits;
       std::memcpy(&bits, from, sizeof bits);

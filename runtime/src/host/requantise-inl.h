@@ -19,19 +19,40 @@ namespace hn = hwy::HWY_NAMESPACE;
 // clamp(round(float32(acc) * multiplier), low, 127) with low in [-128, 0]. The clamp may come
 // before the rounding because its bounds are integers; it also keeps the conversion in range.
 template <Rounding kRounding, class D32, class V32, class VF>
-HWY_INLINE V32 requantise(D32 d32, V32 acc, VF multiplier, VF low) {
+HWY_INLINE V32 requantise([[maybe_unused]] D32 d32, V32 acc, VF multiplier, VF low) {
   const hn::Rebind<float, D32> df;
   const auto v = hn::Mul(hn::ConvertTo(df, acc), multiplier);
   const auto clamped = hn::Min(hn::Max(v, low), hn::Set(df, 127.0f));
   if constexpr (kRounding == Rounding::kHalfEven) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+    // Highway's own conversions also mend values beyond int32, which cannot come here.
+    return V32{_mm512_cvtps_epi32(clamped.raw)};
+#else
     return hn::NearestInt(clamped);
+#endif
   } else {
     // Adding the float32 just below 0.5 and truncating is exact: 0.5 itself would carry 0.49999997
     // over to 1, the one below carries every tie but nothing beneath it (test_host_targets tries
     // all floats around the ties).
     const auto below_half = hn::Set(df, 0x1.fffffep-2f);
-    return hn::ConvertTo(d32, hn::Add(clamped, hn::CopySignToAbs(below_half, clamped)));
+    const auto carried = hn::Add(clamped, hn::CopySignToAbs(below_half, clamped));
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+    return V32{_mm512_cvttps_epi32(carried.raw)};
+#else
+    return hn::ConvertTo(d32, carried);
+#endif
   }
+}
+
+// Stores lanes that lie in [-128, 127] as bytes.
+template <class D32, class V32>
+HWY_INLINE void store_int8([[maybe_unused]] D32 d32, V32 values, std::int8_t* to) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(values.raw));
+#else
+  const hn::Rebind<std::int8_t, D32> d8;
+  hn::StoreU(hn::DemoteTo(d8, values), d8, to);
+#endif
 }
 
 }  // namespace HWY_NAMESPACE
