@@ -34,10 +34,10 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
         DataError: the file is missing, no picture, or cut short.
     """
     image_size(path)  # OpenCV pads a truncated JPEG with grey and says nothing
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+    pixels = _decode(path)
     if pixels is None:
         raise DataError([Fault(path, None, "", "OpenCV can't decode this picture; save it again as PNG or JPEG")])
-    return np.asarray(pixels, dtype=np.uint8)
+    return pixels
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -60,10 +60,19 @@ def image_size(path: Path) -> tuple[int, int]:
         raise DataError([Fault(path, None, "", f"{why}; copy the picture again or remove it and its labels")]) from None
     if not head:
         raise DataError([Fault(path, None, "", "the file is empty; copy the picture again or remove it")])
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+    pixels = _decode(path)
     if pixels is None:
         raise DataError([Fault(path, None, "", "not a picture that OpenCV can read; save it as PNG or JPEG")])
     return pixels.shape[1], pixels.shape[0]
+
+
+def _decode(path: Path) -> npt.NDArray[np.uint8] | None:
+    """The pixels, or None for whatever reason OpenCV has."""
+    try:
+        pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # above its limit of pixels, among others
+        return None
+    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
 
 
 def _png_size(file: BinaryIO) -> tuple[int, int]:

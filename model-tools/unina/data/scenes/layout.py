@@ -85,8 +85,7 @@ def sample_layout(rng: np.random.Generator, width: int, height: int, fit: Fit = 
             return finish(camera, car, [])
         scattered = rng.random() < 0.22
         source = scattered_cones(rng) if scattered else track_cones(rng)
-        turn = rng.normal(0.0, 0.22) if not high and not scattered else rng.uniform(-1.4, 1.4)
-        cones = _placed(rng, source, anchor, turn)
+        cones = _placed(rng, source, anchor, _turn(rng, camera, anchor, scattered))
         wanted = round(float(np.clip(rng.lognormal(np.log(fit.count_median), fit.count_sigma), 1, 45)))
         cones = _run(camera, cones, anchor, wanted, rng)
         layout = finish(camera, car, cones)
@@ -119,10 +118,20 @@ def _camera_and_anchor(rng: np.random.Generator, width: int, height: int, high: 
     return camera, np.array([x, depth])
 
 
+def _turn(rng: np.random.Generator, camera: Camera, anchor: Array, scattered: bool) -> float:
+    """Anticlockwise turn of the track that leads it on into the picture; of scattered cones any."""
+    if scattered or rng.random() < 0.1:
+        return float(rng.uniform(-np.pi, np.pi))
+    ahead = float(rng.uniform(6, 30))
+    depth = anchor[1] + ahead
+    aside = rng.uniform(-0.4, 0.4) * camera.width / camera.focal_px * depth - anchor[0]
+    return float(-np.arctan2(aside, ahead))
+
+
 def _placed(rng: np.random.Generator, source: list[Cone], anchor: Array, turn: float) -> list[Cone]:
     """The cones turned by `turn` and moved so that one of the first of them stands on `anchor`."""
     sin_t, cos_t = np.sin(turn), np.cos(turn)
-    chosen = source[int(rng.integers(0, max(1, len(source) // 2)))]
+    chosen = source[int(rng.integers(0, max(1, len(source) // 4)))]
     moved = []
     for cone in source:
         dx, dy = cone.x - chosen.x, cone.y - chosen.y

@@ -28,7 +28,7 @@ def track_cones(rng: np.random.Generator) -> list[Cone]:
     """Cones of a random track, in the frame of its first point, in the order of the track."""
     line = centre_line(rng)
     half = rng.uniform(1.5, 2.6)
-    spacing = rng.uniform(1.8, 5.0)
+    spacing = rng.uniform(1.2, 5.0)
     swapped = rng.random() < 0.15  # seen against the direction of travel
     sides = [(-half, YELLOW if swapped else BLUE), (half, BLUE if swapped else YELLOW)]
     style = rng.random()
@@ -71,7 +71,7 @@ def scattered_cones(rng: np.random.Generator) -> list[Cone]:
     mixed = rng.random() < 0.6
     cones = []
     spread = rng.uniform(1.0, 9.0)
-    for _ in range(rng.integers(4, 26)):
+    for _ in range(rng.integers(5, 40)):
         kind = int(rng.choice(4, p=[0.32, 0.32, 0.2, 0.16])) if mixed else first
         x, y = rng.normal(0.0, spread, 2) * (1.0, 2.2)
         cones.append(Cone(kind, x, y, rng.uniform(0, 2 * np.pi), fallen=bool(rng.random() < 0.03)))
