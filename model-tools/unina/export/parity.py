@@ -80,7 +80,7 @@ def parity_table(rows: Sequence[OutputParity]) -> Table:
     """One row an output."""
     table = Table(title="parity on calibration pictures", title_justify="left")
     table.add_column("output")
-    for column in ("torch−ONNX", "relative", "host=Q/DQ", "±1 step", "host−float", "SNR dB"):
+    for column in ("torch−ONNX", "relative", "host=Q/DQ", "±1 step", "host−float", "dB"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
