@@ -1,0 +1,210 @@
+"""`unina-export` from checkpoint to bundle: what is written is consistent and loads; what goes wrong says why."""
+
+import json
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+import torch
+from export_integer_reference import Loadable
+from torch import nn
+
+import unina_runtime
+from unina.cli.export import main
+from unina.evaluate import Head, host_maps
+from unina.export.cache import read_cache
+from unina.model import Detector, ModelSpec, save_checkpoint
+
+NAMES = ("blue_cone", "yellow_cone")
+SPEC = ModelSpec(input_height=64, input_width=96, levels=("p2", "p3"))
+FILES = {"calibration.cache", "host.loadable", "labels.txt", "model.onnx", "model.qdq.onnx"}
+
+
+def write_data(folder: Path, names: tuple[str, ...] = NAMES, *, flat: bool = False) -> Path:
+    """A data set of six training and three validation pictures of one cone each."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", 6), ("val", 3)):
+        (folder / "images" / split).mkdir(parents=True)
+        (folder / "labels" / split).mkdir(parents=True)
+        for i in range(count):
+            blocks = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+            image = np.zeros((90, 120, 3), np.uint8) if flat else cv2.resize(blocks, (120, 90))
+            cv2.imwrite(str(folder / "images" / split / f"{i}.png"), image)
+            (folder / "labels" / split / f"{i}.txt").write_text(f"{i % 2} 0.5 0.5 0.2 0.4\n")
+    lines = [
+        "path: .",
+        "train: images/train",
+        "val: images/val",
+        "names:",
+        *(f"  {i}: {n}" for i, n in enumerate(names)),
+    ]
+    (folder / "data.yaml").write_text("\n".join(lines) + "\n")
+    return folder / "data.yaml"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network whose weights are large enough that its maps vary."""
+    torch.manual_seed(0)
+    detector = Detector(SPEC, len(NAMES), NAMES)
+    for module in detector.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
+    save_checkpoint(path, detector.eval(), {"seed": 7})
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("out") / "tiny.unina"
+    words = [str(checkpoint), "--data", str(data), "--output", str(output), "--calibration-images", "4"]
+    assert main([*words, "--json"]) == 0
+    return output
+
+
+def manifest_of(bundle: Path) -> dict:
+    return json.loads((bundle / "manifest.json").read_text())
+
+
+def test_the_runtime_opens_the_bundle(exported: Path, data: Path) -> None:
+    detector = unina_runtime.Detector(str(exported), accelerator="host")
+    assert tuple(detector.classes) == NAMES
+    detector.detect(cv2.imread(str(data.parent / "images" / "val" / "0.png")))
+    assert {path.name for path in exported.iterdir()} == FILES | {"manifest.json"}
+    assert (exported / "labels.txt").read_text() == "blue_cone\nyellow_cone\n"
+
+
+def test_the_manifest_says_where_the_bundle_comes_from(exported: Path) -> None:
+    manifest = manifest_of(exported)
+    assert (manifest["schema"], manifest["name"], manifest["rounding"]) == (1, "tiny", "half-away")
+    assert manifest["input"] == {
+        "name": "images",
+        "height": 64,
+        "width": 96,
+        "color": "rgb",
+        "letterbox_value": 128,
+        "offset": 128,
+        "scale": 1.0,
+    }
+    assert manifest["levels"][1] == {"stride": 8, "class": "p3_class", "box": "p3_box"}
+    provenance = manifest["provenance"]
+    assert provenance["seed"] == 7 and provenance["spec"]["levels"] == ["p2", "p3"]
+    assert provenance["calibration"]["method"] == "minmax"
+    images = provenance["calibration"]["images"]
+    assert len(images) == len(set(images)) == 4 and all(name.startswith("images/train/") for name in images)
+    assert list(manifest["accuracy"]) == ["torch", "onnx", "qdq", "host"]
+    assert all(m["images"] == 3 and m["boxes"] == 3 for m in manifest["accuracy"].values())
+    assert all(0.05 <= threshold <= 0.9 for threshold in manifest["thresholds"])
+
+
+def test_every_file_holds_the_same_scales(exported: Path) -> None:
+    cache = read_cache(exported / "calibration.cache").scales
+    loadable = Loadable((exported / "host.loadable").read_bytes())
+    qdq = onnx.load(exported / "model.qdq.onnx")
+    initialisers = {t.name: onnx.numpy_helper.to_array(t) for t in qdq.graph.initializer}
+    for tensor, scale in cache.items():
+        assert initialisers[f"{tensor}_scale"] == scale
+    assert set(loadable.scales) <= set(cache)
+    for tensor, scale in loadable.scales.items():
+        assert cache[tensor] == scale
+    for entry in manifest_of(exported)["tensors"]:
+        assert entry["scale_bits"] == cache.bits(entry["name"]) == struct.pack(">f", entry["scale"]).hex()
+        assert loadable.shapes[entry["name"]] == tuple(entry["shape"])
+    onnx.checker.check_model(qdq, full_check=True)
+
+
+def test_the_host_engine_computes_the_definition_on_the_exported_network(exported: Path, data: Path) -> None:
+    content = (exported / "host.loadable").read_bytes()
+    pixels, _ = Head.of_manifest(manifest_of(exported)).pixels(cv2.imread(str(data.parent / "images/val/1.png")))
+    q = (pixels.astype(int) - 128).astype(np.int8).transpose(2, 0, 1)[None]
+    expected = Loadable(content).run({"images": q})
+    found = host_maps(content, np.ascontiguousarray(q))
+    assert found.keys() == {"p2_class", "p2_box", "p3_class", "p3_box"}
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_every_stage_sees_the_same_network(exported: Path) -> None:
+    for row in manifest_of(exported)["parity"]:
+        assert row["onnx_relative"] < 1e-5
+        assert row["qdq_within_one"] > 0.99
+        assert row["host_snr_db"] > 20
+
+
+def test_without_accuracy_the_thresholds_are_the_given_score(
+    checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "named.unina"
+    words = [str(checkpoint), "--data", str(data), "--output", str(output), "--no-accuracy", "--name", "other"]
+    words += ["--score-threshold", "0.42", "--rounding", "half-even", "--calibration", "entropy"]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "torch−ONNX" in shown and "thresholds: blue_cone 0.42, yellow_cone 0.42" in shown
+    manifest = manifest_of(output)
+    assert manifest["name"] == "other" and manifest["rounding"] == "half-even" and manifest["accuracy"] == {}
+    assert manifest["thresholds"] == [0.42, 0.42]
+    assert manifest["provenance"]["calibration"]["method"] == "entropy"
+    assert len(manifest["provenance"]["calibration"]["images"]) == 6  # all there are
+    assert Loadable((output / "host.loadable").read_bytes()).header["rounding"] == "half-even"
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """The one line on stderr of a run that must fail with exit code 2."""
+    capsys.readouterr()
+    assert main([str(word) for word in words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if line.startswith("unina-export: ")]
+    assert len(lines) == 1 and "Traceback" not in captured.err
+    return lines[0]
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(
+    checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "x.unina"
+    flags = ("--data", data, "--output", output)
+    assert "no such checkpoint" in refused(capsys, tmp_path / "none.pt", *flags)
+    assert "none.yaml" in refused(capsys, checkpoint, "--data", tmp_path / "none.yaml", "--output", output)
+    assert "--score-threshold 1.5" in refused(capsys, checkpoint, *flags, "--score-threshold", 1.5)
+    assert "--calibration-images 0" in refused(capsys, checkpoint, *flags, "--calibration-images", 0)
+    assert "NAME.unina" in refused(capsys, checkpoint, "--data", data, "--output", tmp_path / "x")
+    (tmp_path / "text.pt").write_text("not a checkpoint")
+    assert "text.pt: cannot be read" in refused(capsys, tmp_path / "text.pt", *flags)
+    (tmp_path / "text.pt").unlink()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_set_of_other_classes_is_refused(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_data(tmp_path / "data", ("blue_cone", "red_cone"))
+    line = refused(capsys, checkpoint, "--data", data, "--output", tmp_path / "x.unina")
+    assert "blue_cone, red_cone" in line and "blue_cone, yellow_cone" in line
+
+
+def test_pictures_of_one_colour_cannot_calibrate(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_data(tmp_path / "data", flat=True)
+    line = refused(capsys, checkpoint, "--data", data, "--output", tmp_path / "x.unina")
+    assert "all 6 calibration pictures are of one colour" in line
+    assert not (tmp_path / "x.unina").exists()
+
+
+def test_an_existing_bundle_stays_as_it_is(
+    checkpoint: Path, data: Path, exported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (exported / "manifest.json").read_bytes()
+    assert "--force" in refused(capsys, checkpoint, "--data", data, "--output", exported)
+    assert (exported / "manifest.json").read_bytes() == before
+    assert [path.name for path in exported.parent.iterdir()] == [exported.name]
