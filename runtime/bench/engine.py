@@ -25,10 +25,11 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / "tests" / "runtime"), str(Path(__file__).parent)]
 
-from loadable_writer import Network, loadable_bytes, read_loadable
-from networks import detector
-from onnx_graphs import integer_graph, qdq_graph
-from unina_runtime import HostEngine, UninaError
+from loadable_writer import Network, loadable_bytes, read_loadable  # noqa: E402  (needs the path above)
+from networks import detector  # noqa: E402
+from onnx_graphs import integer_graph, qdq_graph  # noqa: E402
+
+from unina_runtime import HostEngine, UninaError  # noqa: E402
 
 OURS = "unina host engine"
 NO_OPENVINO = "openvino: not installed, pip install 'unina-model-tools[bench]'"
@@ -94,10 +95,7 @@ def multiply_accumulates(network: Network) -> int:
 
 def measure(network: Network, onnx_model: bytes | None, rounds: int) -> dict[str, Any]:
     random = np.random.default_rng(1)
-    feeds = {
-        name: random.integers(-128, 128, (1, *network.shape(name))).astype(np.int8)  # fmt: skip
-        for name in network.inputs
-    }
+    feeds = {name: random.integers(-128, 128, (1, *network.shape(name))).astype(np.int8) for name in network.inputs}
     real_feeds = {name: value.astype(np.float32) * network.scale(name) for name, value in feeds.items()}
     qdq = onnx_model or qdq_graph(network)
     ours, our_values = our_engine(network, feeds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from loadable_writer import Network
 
 SCALE = 0.05  # of every tensor: concatenations and additions then need no care

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-
 from loadable_writer import Network
+from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
-
 from loadable_writer import Network
 
 # The engine works in units of 4, 16 and 32 channels; sizes on both sides of them matter most.

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from loadable_writer import Network, window_size
 
 Int8 = npt.NDArray[np.int8]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
-
 import reference
+from hypothesis import HealthCheck, given, settings
 from loadable_writer import Network, loadable_bytes
 from random_networks import networks
+
 from unina_runtime import HostEngine
 
 

@@ -22,7 +22,12 @@ constexpr int kMaxDimension = 8192;
 constexpr std::size_t kMaxParameterBytes = std::size_t{1} << 30;
 
 // What a value that a person has to find looks like: short, on one line, whatever the bytes were.
+// Nested values are not written out: they may be deep enough to exhaust the stack.
 std::string shown(const Json& value) {
+  if (value.is_object()) return "an object";
+  if (value.is_array())
+    for (const Json& item : value)
+      if (item.is_structured()) return "a nested list";
   std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
   return text;

@@ -1,0 +1,78 @@
+// Every operator of the host engine, element by element, as plain as docs/integer-semantics.md.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "host/step.h"
+
+namespace unina::host {
+
+inline std::int8_t element(const Buffer& b, int c, int y, int x) {
+  return b.data[b.format.offset(c, y, x)];
+}
+
+inline std::int8_t scalar_requantise(std::int32_t value, float multiplier, Rounding rounding,
+                                     bool relu) {
+  const float v = static_cast<float>(value) * multiplier;
+  float q = std::trunc(v);
+  const float rest = std::fabs(v - q);
+  const bool up = rounding == Rounding::kHalfAway
+                      ? rest >= 0.5f
+                      : rest > 0.5f || (rest == 0.5f && std::fmod(q, 2.0f) != 0.0f);
+  if (up) q += std::copysign(1.0f, v);
+  return static_cast<std::int8_t>(std::clamp(q, relu ? 0.0f : -128.0f, 127.0f));
+}
+
+// Element (k, y, x) of what `op` makes of `inputs`.
+inline std::int8_t scalar_element(const Operator& op, const std::vector<Buffer>& inputs,
+                                  const TensorFormat& out, Rounding rounding, int k, int y, int x) {
+  const Buffer& in = inputs[0];
+  switch (op.type) {
+    case OperatorType::kConv: {
+      const int depth = in.format.channels / op.groups;
+      const int first = k / (out.channels / op.groups) * depth;
+      const auto channel = static_cast<std::size_t>(k);
+      std::int32_t sum = op.bias[channel];
+      const std::int8_t* w =
+          op.weights.data() + channel * static_cast<std::size_t>(depth * op.kernel.y * op.kernel.x);
+      for (int c = 0; c < depth; ++c)
+        for (int ky = 0; ky < op.kernel.y; ++ky)
+          for (int kx = 0; kx < op.kernel.x; ++kx, ++w) {
+            const int sy = y * op.stride.y - op.pads.top + ky * op.dilation.y;
+            const int sx = x * op.stride.x - op.pads.left + kx * op.dilation.x;
+            if (sy >= 0 && sy < in.format.height && sx >= 0 && sx < in.format.width)
+              sum += std::int32_t{*w} * element(in, first + c, sy, sx);
+          }
+      return scalar_requantise(sum, op.multiplier[channel], rounding, op.relu);
+    }
+    case OperatorType::kRelu:
+      return std::max(element(in, k, y, x), std::int8_t{0});
+    case OperatorType::kAdd:
+      return scalar_requantise(std::int32_t{element(in, k, y, x)} + element(inputs.at(1), k, y, x),
+                               op.multiplier[0], rounding, op.relu);
+    case OperatorType::kConcat: {
+      std::size_t part = 0;
+      for (; k >= inputs.at(part).format.channels; ++part) k -= inputs.at(part).format.channels;
+      return element(inputs.at(part), k, y, x);
+    }
+    case OperatorType::kMaxPool: {
+      std::int8_t best = -128;
+      for (int ky = 0; ky < op.kernel.y; ++ky)
+        for (int kx = 0; kx < op.kernel.x; ++kx) {
+          const int sy = y * op.stride.y - op.pads.top + ky;
+          const int sx = x * op.stride.x - op.pads.left + kx;
+          if (sy >= 0 && sy < in.format.height && sx >= 0 && sx < in.format.width)
+            best = std::max(best, element(in, k, sy, sx));
+        }
+      return best;
+    }
+    case OperatorType::kResize:
+      return element(in, k, y / op.factor.y, x / op.factor.x);
+  }
+  return 0;
+}
+
+}  // namespace unina::host

@@ -1,0 +1,209 @@
+"""A damaged or absurd loadable is refused with one line that names the file, the place and the reason."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from loadable_writer import Network, container, header_and_data, loadable_bytes
+
+from unina_runtime import HostEngine, UninaError
+
+Header = dict[str, Any]
+
+
+def network() -> Network:
+    """Every operator once; ops: 0 conv, 1 relu, 2 add, 3 concat, 4 maxpool, 5 resize."""
+    n = Network()
+    n.input("x", 3, 8, 8)
+    weights = np.ones((4, 3, 3, 3), np.int8)
+    n.conv("x", "a", weights, np.zeros(4, np.int32), np.ones(4, np.float32), pads=(1, 1, 1, 1))
+    n.relu("a", "b")
+    n.add("a", "b", "c")
+    n.concat(["b", "c"], "d")
+    n.maxpool("d", "e", (2, 2), (2, 2))
+    n.resize("e", "f", (2, 2))
+    n.outputs = ["f"]
+    return n
+
+
+def put(*path: Any) -> Callable[[Header], None]:
+    """A change of the header: put("ops", 0, "stride", [0, 1]) sets header["ops"][0]["stride"]."""
+    *keys, last, value = path
+
+    def change(header: Header) -> None:
+        target: Any = header
+        for key in keys:
+            target = target[key]
+        target[last] = value
+
+    return change
+
+
+def drop(*path: Any) -> Callable[[Header], None]:
+    *keys, last = path
+
+    def change(header: Header) -> None:
+        target: Any = header
+        for key in keys:
+            target = target[key]
+        del target[last]
+
+    return change
+
+
+def huge(header: Header) -> None:
+    """Three resizes from a small picture to more than a GiB."""
+    header["tensors"][6] = {"name": "f", "shape": [1, 8, 4 * 2048, 4 * 2048], "scale_bits": "3f800000"}
+    header["ops"][5]["factor"] = [2048, 2048]
+
+
+HEADER_CASES = {
+    "another version": (put("version", 2), "version"),
+    "unknown rounding": (put("rounding", "up"), "rounding"),
+    "data_bytes too large": (put("data_bytes", 1 << 40), "data_bytes"),
+    "data_bytes negative": (put("data_bytes", -1), "data_bytes"),
+    "data_bytes as text": (put("data_bytes", "512"), "data_bytes"),
+    "no tensors": (drop("tensors"), "tensors"),
+    "a tensor twice": (put("tensors", 2, "name", "a"), "a second tensor"),
+    "a name of two lines": (put("tensors", 2, "name", "a\nb"), "control characters"),
+    "batch 2": (put("tensors", 0, "shape", [2, 3, 8, 8]), "batch"),
+    "three dimensions": (put("tensors", 0, "shape", [3, 8, 8]), "4 integers"),
+    "a dimension of 0": (put("tensors", 0, "shape", [1, 3, 0, 8]), "from 1 to 8192"),
+    "a dimension of 8193": (put("tensors", 0, "shape", [1, 3, 8, 8193]), "from 1 to 8192"),
+    "more than 1 GiB": (huge, "1 GiB"),
+    "scale 0": (put("tensors", 1, "scale_bits", "00000000"), "scale_bits"),
+    "scale infinite": (put("tensors", 1, "scale_bits", "7f800000"), "finite"),
+    "scale not a number": (put("tensors", 1, "scale_bits", "7fc00000"), "finite"),
+    "scale negative": (put("tensors", 1, "scale_bits", "bf800000"), "finite"),
+    "scale of 7 digits": (put("tensors", 1, "scale_bits", "3f80000"), "8 hex digits"),
+    "scale not hex": (put("tensors", 1, "scale_bits", "0x3f8000"), "8 hex digits"),
+    "no inputs": (put("inputs", []), "no inputs"),
+    "no outputs": (put("outputs", []), "no outputs"),
+    "an unknown input": (put("inputs", ["y"]), "no tensor of this name"),
+    "an input twice": (put("inputs", ["x", "x"]), "written twice"),
+    "an output twice": (put("outputs", ["f", "f"]), "twice"),
+    "an output nobody writes": (drop("ops", 5), "written by no operator"),
+    "an unknown operator": (put("ops", 0, "type", "softmax"), "softmax"),
+    "an operator that is a list": (put("ops", 0, [1]), "expected an object"),
+    "an undefined tensor": (put("ops", 1, "inputs", ["nowhere"]), "no tensor of this name"),
+    "read before written": (put("ops", 1, "inputs", ["e"]), "read before it is written"),
+    "written twice": (put("ops", 1, "output", "a"), "written twice"),
+    "its own input": (put("ops", 1, "inputs", ["b"]), "read before it is written"),
+    "two inputs of a relu": (put("ops", 1, "inputs", ["a", "a"]), "expected 1"),
+    "no input of a conv": (put("ops", 0, "inputs", []), "expected 1"),
+    "one input of an add": (put("ops", 2, "inputs", ["a"]), "expected 2"),
+    "one input of a concat": (put("ops", 3, "inputs", ["b"]), "two or more"),
+    "stride 0": (put("ops", 0, "stride", [0, 1]), "stride"),
+    "kernel of one number": (put("ops", 0, "kernel", [3]), "2 integers"),
+    "kernel larger than the input": (put("ops", 4, "kernel", [9, 2]), "larger than the padded input"),
+    "negative padding": (put("ops", 0, "pads", [-1, 1, 1, 1]), "pads"),
+    "dilation 0": (put("ops", 0, "dilation", [0, 1]), "dilation"),
+    "a dilated maxpool": (put("ops", 4, "dilation", [2, 2]), "dilation"),
+    "another output size": (put("ops", 0, "pads", [0, 0, 0, 0]), "is declared 1x4x8x8, but is 1x4x6x6"),
+    "groups that divide nothing": (put("ops", 0, "groups", 2), "does not divide"),
+    "groups 0": (put("ops", 0, "groups", 0), "groups"),
+    "relu as a number": (put("ops", 0, "relu", 1), "true or false"),
+    "weights out of range": (put("ops", 0, "weights", 1 << 20), "do not fit"),
+    "weights at the very end": (put("ops", 0, "weights", (1 << 63) - 64), "do not fit"),
+    "weights misaligned": (put("ops", 0, "weights", 1), "multiples of 64"),
+    "weights beyond int64": (put("ops", 0, "weights", 1 << 64), "weights"),
+    "bias out of range": (put("ops", 0, "bias", 1 << 20), "do not fit"),
+    "multiplier missing": (drop("ops", 0, "multiplier"), "multiplier"),
+    "unequal scales of relu": (put("tensors", 2, "scale_bits", "40000000"), "scale"),
+    "unequal scales of concat": (put("tensors", 4, "scale_bits", "40000000"), "scale"),
+    "unequal scales of maxpool": (put("tensors", 5, "scale_bits", "40000000"), "scale"),
+    "unequal scales of resize": (put("tensors", 6, "scale_bits", "40000000"), "scale"),
+    "an infinite add": (put("ops", 2, "multiplier_bits", "7f800000"), "multiplier_bits"),
+    "padding as wide as the pool": (put("ops", 4, "pads", [2, 0, 0, 0]), "smaller than the kernel"),
+    "another resize": (put("ops", 5, "factor", [2, 3]), "is declared"),
+    "resize by nothing": (put("ops", 5, "factor", [0, 2]), "factor"),
+}
+
+
+def refuse(content: bytes, path: Path, reason: str) -> None:
+    path.write_bytes(content)
+    for source, name in ((path, str(path)), (content, "<bytes>")):
+        with pytest.raises(UninaError) as caught:
+            HostEngine(source)
+        message = str(caught.value)
+        assert message.startswith(f"{name}: "), message
+        assert reason in message, message
+        assert "\n" not in message, message
+
+
+def test_the_network_of_these_tests_is_valid() -> None:
+    HostEngine(loadable_bytes(network()))
+
+
+@pytest.mark.parametrize("case", HEADER_CASES)
+def test_a_bad_header_is_refused(case: str, tmp_path: Path) -> None:
+    change, reason = HEADER_CASES[case]
+    header, data = header_and_data(network())
+    change(header)
+    refuse(container(header, data), tmp_path / "host.loadable", reason)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "UNINAHL1"),
+        (b"UNINAHL1", "UNINAHL1"),
+        (b"UNINAHL2" + bytes(100), "UNINAHL1"),
+        (b"UNINAHL1" + struct.pack("<I", 0xFFFFFFFF) + bytes(100), "truncated"),
+        (container(b"{", b""), "not JSON"),
+        (container(b'{"version": \xff}', b""), "not JSON"),
+        (container(b"[" * 100_000, b""), "not JSON"),
+        (container(b"[" * 100_000 + b"]" * 100_000, b""), "expected an object"),
+        (container([], b""), "expected an object"),
+        (loadable_bytes(network())[:-1], "truncated"),
+        (loadable_bytes(network()) + b"\0", "data_bytes"),
+    ],
+)
+def test_a_damaged_file_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    refuse(content, tmp_path / "host.loadable", reason)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("multiplier", np.float32("nan"), "multiplier"),
+        ("multiplier", np.float32("inf"), "multiplier"),
+        ("multiplier", np.float32(-1), "multiplier"),
+        ("weights", np.int8(-128), "-128"),
+        ("bias", np.int32(2**31 - 1), "overflow"),
+        ("bias", np.int32(-(2**31)), "overflow"),
+    ],
+)
+def test_bad_parameters_are_refused(key: str, value: Any, reason: str, tmp_path: Path) -> None:
+    n = network()
+    n.ops[0][key].flat[2] = value
+    refuse(loadable_bytes(n), tmp_path / "host.loadable", reason)
+
+
+def test_inputs_of_an_add_share_their_scale(tmp_path: Path) -> None:
+    n = Network()
+    n.input("x", 3, 4, 4, 1.0)
+    n.input("y", 3, 4, 4, 0.5)
+    n.add("x", "y", "z")
+    n.outputs = ["z"]
+    refuse(loadable_bytes(n), tmp_path / "host.loadable", "scales of the two inputs")
+
+
+def test_sums_that_could_overflow_are_refused(tmp_path: Path) -> None:
+    n = Network()
+    n.input("x", 8192, 1, 17)
+    weights = np.zeros((1, 8192, 1, 17), np.int8)
+    n.conv("x", "y", weights, np.zeros(1, np.int32), np.ones(1, np.float32))
+    n.outputs = ["y"]
+    refuse(loadable_bytes(n), tmp_path / "host.loadable", "overflow")
+
+
+def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing", tmp_path):
+        with pytest.raises(UninaError, match=path.name):
+            HostEngine(path)

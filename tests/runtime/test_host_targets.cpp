@@ -1,0 +1,202 @@
+// Every SIMD target that this CPU has computes what the scalar definition says, value for value.
+#include <gtest/gtest.h>
+#include <hwy/aligned_allocator.h>
+
+#include <cstring>
+#include <limits>
+#include <random>
+#include <set>
+
+#include "host/conv_kernel.h"
+#include "host/simd_targets.h"
+#include "scalar_operators.h"
+
+// After simd_targets.h: the list of targets depends on it.
+#include <hwy/highway.h>
+#include <hwy/targets.h>
+
+namespace unina::host {
+namespace {
+
+class HostTarget : public testing::TestWithParam<std::int64_t> {
+ protected:
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+
+  int pick(std::initializer_list<int> values) {
+    return *(values.begin() + static_cast<std::ptrdiff_t>(random_() % values.size()));
+  }
+
+  // A tensor of random bytes between two guards; `memory` owns it.
+  struct Memory {
+    hwy::AlignedFreeUniquePtr<std::int8_t[]> bytes;
+    Buffer buffer;
+    bool guards_intact() const {
+      const auto guard = [&](const std::int8_t* at) {
+        return std::all_of(at, at + kGuard, [](std::int8_t b) { return b == kGuardByte; });
+      };
+      return guard(bytes.get()) && guard(bytes.get() + kGuard + buffer.format.bytes);
+    }
+  };
+  static constexpr std::size_t kGuard = 64;
+  static constexpr std::int8_t kGuardByte = 0x5a;
+
+  Memory tensor(int channels, int height, int width, bool hwc4 = false) {
+    Memory memory;
+    memory.buffer.format = TensorFormat::packed(
+        DataType::kInt8, hwc4 ? Layout::kHwc4 : Layout::kChw32, channels, height, width, 1.0f);
+    const std::size_t bytes = memory.buffer.format.bytes;
+    memory.bytes = hwy::AllocateAligned<std::int8_t>(bytes + 2 * kGuard);
+    std::memset(memory.bytes.get(), kGuardByte, bytes + 2 * kGuard);
+    memory.buffer.data = memory.bytes.get() + kGuard;
+    for (std::size_t i = 0; i < bytes; ++i)
+      memory.buffer.data[i] = static_cast<std::int8_t>(random_());
+    return memory;
+  }
+
+  void expect_scalar(Step& step, const Operator& op, const std::vector<Buffer>& inputs,
+                     const Memory& out, Rounding rounding, int threads = 1) {
+    ThreadPool pool(threads);
+    Workspace workspace{pool, {}};
+    std::vector<hwy::AlignedFreeUniquePtr<std::uint8_t[]>> scratch;
+    for (int i = 0; i < threads; ++i) {
+      // Exactly what was asked for: a sanitizer sees any byte beyond.
+      scratch.push_back(hwy::AllocateAligned<std::uint8_t>(step.scratch_bytes() + 1));
+      workspace.scratch.push_back(scratch.back().get());
+    }
+    step.run(workspace);
+    EXPECT_TRUE(out.guards_intact());
+    const TensorFormat& f = out.buffer.format;
+    int differing = 0;
+    for (int k = 0; k < f.channels; ++k)
+      for (int y = 0; y < f.height; ++y)
+        for (int x = 0; x < f.width; ++x)
+          differing +=
+              element(out.buffer, k, y, x) != scalar_element(op, inputs, f, rounding, k, y, x);
+    EXPECT_EQ(differing, 0) << "of " << f.channels << "x" << f.height << "x" << f.width;
+  }
+
+  Rounding rounding() { return pick({0, 1}) ? Rounding::kHalfEven : Rounding::kHalfAway; }
+
+  std::mt19937 random_{7};
+};
+
+int windowed(int in, int pads, int kernel, int stride, int dilation) {
+  return (in + pads - dilation * (kernel - 1) - 1) / stride + 1;
+}
+
+TEST_P(HostTarget, ConvolvesLikeTheDefinition) {
+  for (int round = 0; round < 120; ++round) {
+    Operator op;
+    op.type = OperatorType::kConv;
+    op.kernel = {pick({1, 1, 3, 3, 2, 5}), 1};
+    op.kernel.x = pick({op.kernel.y, op.kernel.y, 1, 3});
+    op.stride = {pick({1, 1, 2, 3}), pick({1, 1, 2, 3})};
+    op.dilation = {pick({1, 1, 2}), pick({1, 1, 3})};
+    op.pads = {pick({0, 0, 1, 2}), pick({0, 0, 1, 3}), pick({0, 0, 1, 2}), pick({0, 0, 1, 5})};
+    const bool grouped = pick({0, 0, 1});
+    op.groups = grouped ? pick({2, 3, 8, 33}) : 1;
+    const int in_channels =
+        op.groups * (grouped ? pick({1, 1, 5, 16, 32}) : pick({1, 3, 4, 16, 33, 64, 70}));
+    const int channels =
+        op.groups * (grouped ? pick({1, 3, 16, 32}) : pick({1, 4, 16, 24, 40, 64, 80, 100}));
+    const int height = op.dilation.y * (op.kernel.y - 1) + pick({1, 2, 7});
+    const int width = op.dilation.x * (op.kernel.x - 1) + pick({1, 3, 13, 30, 61});
+    const Memory in = tensor(in_channels, height, width, in_channels <= 4 && pick({0, 1}));
+    Memory out = tensor(
+        channels,
+        windowed(height, op.pads.top + op.pads.bottom, op.kernel.y, op.stride.y, op.dilation.y),
+        windowed(width, op.pads.left + op.pads.right, op.kernel.x, op.stride.x, op.dilation.x));
+    op.relu = pick({0, 1});
+    const int taps = in_channels / op.groups * op.kernel.y * op.kernel.x;
+    const bool extreme = pick({0, 0, 1});
+    for (int i = 0; i < channels * taps; ++i)
+      op.weights.push_back(static_cast<std::int8_t>(
+          extreme ? (random_() % 2 ? 127 : -127) : static_cast<int>(random_() % 255) - 127));
+    for (int k = 0; k < channels; ++k) {
+      op.bias.push_back(static_cast<std::int32_t>(random_() % 20001) - 10000);
+      op.multiplier.push_back(std::ldexp(pick({0, 1}) ? 1.0f : 1.37f, -pick({6, 8, 10, 12})));
+    }
+    const Rounding mode = rounding();
+    const int threads = pick({1, 1, 2, 3});
+    const auto step = make_conv(op, in.buffer, out.buffer, mode, threads);
+    expect_scalar(*step, op, {in.buffer}, out, mode, threads);
+  }
+}
+
+TEST_P(HostTarget, RoundsEveryFloatAroundEveryTie) {
+  // With a weight of zero and a bias of +-1 the product is the multiplier itself.
+  std::vector<float> values = {
+      std::numeric_limits<float>::max(), 1e30f, 3e9f, 127.99999f, 1e-40f, 0.0f};
+  for (int k = 0; k <= 260; ++k) {
+    const float centre = static_cast<float>(k) * 0.5f;
+    float below = centre, above = centre;
+    values.push_back(centre);
+    for (int ulp = 0; ulp < 3; ++ulp) {
+      below = std::max(0.0f, std::nextafter(below, 0.0f));
+      above = std::nextafter(above, 1e9f);
+      values.push_back(below);
+      values.push_back(above);
+    }
+  }
+  for (const std::int32_t sign : {1, -1}) {
+    for (const Rounding mode : {Rounding::kHalfAway, Rounding::kHalfEven}) {
+      Operator op;
+      op.type = OperatorType::kConv;
+      op.weights.assign(values.size(), 0);
+      op.bias.assign(values.size(), sign);
+      op.multiplier = values;
+      const Memory in = tensor(1, 1, 1);
+      Memory out = tensor(static_cast<int>(values.size()), 1, 1);
+      const auto step = make_conv(op, in.buffer, out.buffer, mode, 1);
+      expect_scalar(*step, op, {in.buffer}, out, mode);
+    }
+  }
+}
+
+TEST_P(HostTarget, AddsPoolsAndClampsLikeTheDefinition) {
+  for (int round = 0; round < 40; ++round) {
+    const int channels = pick({1, 31, 32, 50}), height = pick({1, 6, 9}), width = pick({1, 8, 21});
+    const Memory a = tensor(channels, height, width), b = tensor(channels, height, width);
+    Operator op;
+    op.type = OperatorType::kAdd;
+    op.multiplier = {pick({0, 1}) ? 0.5f : 0.731f};
+    op.relu = pick({0, 1});
+    const Rounding mode = rounding();
+    Memory sum = tensor(channels, height, width);
+    expect_scalar(*make_add(op, a.buffer, b.buffer, sum.buffer, mode), op, {a.buffer, b.buffer},
+                  sum, mode);
+
+    op.type = OperatorType::kRelu;
+    Memory clamped = tensor(channels, height, width);
+    expect_scalar(*make_relu(a.buffer, clamped.buffer), op, {a.buffer}, clamped, mode);
+
+    op.type = OperatorType::kMaxPool;
+    op.kernel = {std::min(pick({1, 2, 5}), height), std::min(pick({2, 3, 5}), width)};
+    op.stride = {pick({1, 2}), pick({1, 2, 3})};
+    op.pads = {op.kernel.y - 1, op.kernel.x / 2, 0, op.kernel.x - 1};
+    Memory pooled = tensor(
+        channels, windowed(height, op.pads.top + op.pads.bottom, op.kernel.y, op.stride.y, 1),
+        windowed(width, op.pads.left + op.pads.right, op.kernel.x, op.stride.x, 1));
+    expect_scalar(*make_maxpool(op, a.buffer, pooled.buffer), op, {a.buffer}, pooled, mode, 2);
+  }
+}
+
+// Guards the tests above against testing one target six times.
+TEST(HostTargets, EveryTargetHasItsOwnKernel) {
+  std::set<const ConvTarget*> kernels;
+  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    kernels.insert(&best_conv_target());
+    hwy::SetSupportedTargetsForTest(0);
+  }
+  EXPECT_EQ(kernels.size(), hwy::SupportedAndGeneratedTargets().size());
+}
+
+INSTANTIATE_TEST_SUITE_P(, HostTarget, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const auto& target) {
+                           return std::string(hwy::TargetName(target.param));
+                         });
+
+}  // namespace
+}  // namespace unina::host
