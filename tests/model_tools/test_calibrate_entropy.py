@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unina.compress.histogram import BINS, LEVELS, count_magnitudes, divergences, entropy_threshold
+from unina.compress.histogram import BINS, LEAST_INSIDE, LEVELS, count_magnitudes, divergences, entropy_threshold
 
 
 def pseudocode_divergence(counts: np.ndarray, i: int) -> float:
@@ -27,8 +27,9 @@ def test_equals_the_pseudocode(seed: int) -> None:
     counts = random.poisson(random.uniform(0.05, 300) * np.exp(-np.arange(BINS) / random.uniform(20, 900)))
     counts[-1] += 1
     found = divergences(counts)
+    kept = np.cumsum(counts) / counts.sum()
     for i in [128, 129, 200, 255, 256, 257, 1000, 1999, 2047, 2048]:
-        expected = pseudocode_divergence(counts, i)
+        expected = pseudocode_divergence(counts, i) if kept[i - 1] >= LEAST_INSIDE else np.inf
         assert found[i - LEVELS] == pytest.approx(expected, abs=1e-9), i
 
 
@@ -63,11 +64,19 @@ def test_magnitudes_are_counted_without_exact_zeros() -> None:
     assert (counts[-1], counts[BINS // 2], counts[2]) == (2, 1, 1)
 
 
-def test_a_range_that_holds_nothing_is_no_candidate() -> None:
+def test_a_bulk_far_from_zero_is_not_clipped_to_one_value() -> None:
+    values = np.random.default_rng(0).normal(-40, 3, 50_000).astype(np.float32)  # class logits over background
+    values[:20] = np.linspace(-10, 3, 20)  # a few cones
+    amax = float(np.abs(values).max())
+    threshold = entropy_threshold(count_magnitudes(values, amax), amax)
+    assert (np.abs(values) <= threshold).mean() >= LEAST_INSIDE
+
+
+def test_a_range_that_holds_little_is_no_candidate() -> None:
     counts = np.zeros(BINS, np.int64)
     counts[1024:] = 7  # no value below half of amax
-    assert np.isinf(divergences(counts)[: 1024 - LEVELS + 1]).all()
-    assert entropy_threshold(counts, 2.0) > 1.0
+    assert np.isinf(divergences(counts)[: 1024 + int(LEAST_INSIDE * 1024) - LEVELS]).all()
+    assert entropy_threshold(counts, 2.0) > 1.9
 
 
 def test_an_empty_histogram_is_refused() -> None:

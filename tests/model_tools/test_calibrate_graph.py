@@ -43,6 +43,8 @@ def test_entropy_clips_but_never_stretches() -> None:
     assert all(entropy[name] <= minmax[name] for name in minmax)
     assert any(entropy[name] < minmax[name] for name in minmax)
     assert entropy["images"] == 1.0
+    for name in ("out0", "out1"):  # a logit cut short is a wrong score
+        assert entropy[name] == minmax[name]
 
 
 @pytest.mark.parametrize("method", ["minmax", "entropy"])

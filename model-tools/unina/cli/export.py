@@ -115,10 +115,16 @@ def _export(arguments: argparse.Namespace) -> "ExportResult":
 
 
 def _report(result: "ExportResult") -> None:
-    from unina.export.parity import parity_table  # noqa: PLC0415
+    from unina.export.parity import LOW_SNR_DB, parity_table  # noqa: PLC0415
 
     console = Console()
     console.print(parity_table(result.parity))
+    for row in result.parity:
+        if row.host_snr_db < LOW_SNR_DB:
+            console.print(
+                f"warning: {row.output}: the signal is only {row.host_snr_db:.0f} dB above the error of INT8; "
+                "calibrate on more pictures or with --calibration minmax"
+            )
     if result.accuracy:
         first = result.accuracy["torch"]
         table = Table(title=f"accuracy on val: {first.images} pictures, {first.boxes} boxes", title_justify="left")

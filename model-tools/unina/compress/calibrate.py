@@ -1,6 +1,7 @@
 """Post-training calibration: runs the exported float graph over pictures and finds the amax of every tensor.
 
-`minmax` is the default: small cones live in the tail of the activations, where clipping costs most.
+`minmax` is the default: small cones live in the tail of the activations, where clipping costs most. `entropy` clips
+(TensorRT's algorithm, see histogram.py), but never the outputs.
 """
 
 from collections.abc import Callable, Iterator
@@ -56,7 +57,9 @@ def calibrate(
     amax = observer.ranges(inputs, advance)
     if method == "entropy":
         histograms = observer.histograms(inputs, amax, advance)
-        amax = {name: entropy_threshold(histograms[name], amax[name]) for name in amax}
+        # The raw maps are never clipped: no layer follows that could forgive a logit cut short.
+        clipped = [name for name in amax if name not in graph.outputs]
+        amax |= {name: entropy_threshold(histograms[name], amax[name]) for name in clipped}
     return ScaleMap.from_amax(graph, amax)
 
 

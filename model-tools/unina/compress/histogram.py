@@ -5,10 +5,12 @@ pseudocode". For every candidate i from 128 to 2048 bins, the reference distribu
 outliers added to the last; Q is the same i bins without outliers, merged into 128 levels and spread evenly again over
 the bins that were not empty. The candidate with the smallest Kullback-Leibler divergence of P from Q is taken.
 
-Three choices of ours: the threshold is the upper edge of bin i (the slides say half a bin more, so that "no clipping"
+Four choices of ours: the threshold is the upper edge of bin i (the slides say half a bin more, so that "no clipping"
 would exceed amax); exact zeros are not counted, since zero is zero at every threshold and behind a ReLU it would
-outweigh all else; and the outliers go to the last bin of the i that is not empty (an empty one would make the
-divergence infinite, and one far outlier over a narrow bulk would then forbid all clipping).
+outweigh all else; the outliers go to the last bin of the i that is not empty (an empty one would make the
+divergence infinite, and one far outlier over a narrow bulk would then forbid all clipping); and a candidate holds 95 %
+of the values or more: where the bulk lies far from zero, as class logits do, a range with a single filled bin has no
+divergence at all and would clip everything to one value.
 """
 
 import numpy as np
@@ -16,6 +18,7 @@ import numpy.typing as npt
 
 BINS = 2048
 LEVELS = 128
+LEAST_INSIDE = 0.95
 
 Counts = npt.NDArray[np.int64]
 
@@ -42,7 +45,7 @@ def entropy_threshold(counts: Counts, amax: float) -> float:
 
 
 def divergences(counts: Counts) -> npt.NDArray[np.float64]:
-    """KL(P ‖ Q) of the candidates 128 … 2048; infinite where all of the distribution lies outside.
+    """KL(P ‖ Q) of the candidates 128 … 2048; infinite where too much of the distribution lies outside.
 
     Within a level Q is one constant, so Σ P·log Q needs only the level sums of P: differences of running totals,
     taken for all candidates at once.
@@ -70,7 +73,7 @@ def divergences(counts: Counts) -> npt.NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         log_q = np.log(level_sum / level_filled) - np.log(inside)[:, None]
         p_log_q = np.where(p_level > 0, p_level * log_q, 0.0).sum(axis=1) / total
-    return np.where(inside > 0, p_log_p - p_log_q, np.inf)
+    return np.where(inside >= LEAST_INSIDE * total, p_log_p - p_log_q, np.inf)
 
 
 def _x_log_x(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -17,7 +17,8 @@ from unina.evaluate import HostMaps, OnnxMaps
 ONNX_TOLERANCE = 1e-3
 """Largest |torch − ONNX| as a share of the largest |torch|: float32 in another order of summation stays far below."""
 
-Maps = dict[str, npt.NDArray[np.float32]]
+LOW_SNR_DB = 15.0
+"""Below this INT8 hardly resembles the float output; a trained detector on fitting pictures lies above 20."""
 
 
 class ParityError(ValueError):
