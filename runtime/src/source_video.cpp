@@ -10,10 +10,13 @@ VideoSource::VideoSource(const std::string& path) : path_(path) {
   std::error_code ignored;
   // VideoCapture takes URLs and "img_%03d.png" patterns too; this source is a file.
   if (!std::filesystem::is_regular_file(path, ignored)) throw Error(path + ": is not a video file");
-  try {
-    capture_.open(path);
-  } catch (const cv::Exception&) {
-    capture_.release();
+  // Those that read files, and no others: OpenCV would go on to ask USB and FireWire for cameras.
+  for (const int backend : {cv::CAP_FFMPEG, cv::CAP_OPENCV_MJPEG, cv::CAP_GSTREAMER}) {
+    try {
+      if (capture_.open(path, backend)) break;
+    } catch (const cv::Exception&) {
+      capture_.release();
+    }
   }
   if (!capture_.isOpened()) {
     throw Error(path +
