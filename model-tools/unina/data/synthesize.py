@@ -2,7 +2,9 @@
 
 import multiprocessing
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -108,8 +110,16 @@ def _each(write: Callable[[_Job], None], jobs: list[_Job], workers: int) -> Iter
     if workers == 1:
         yield from map(write, jobs)
         return
-    # spawn: a forked OpenCV or PyTorch may hang
-    with multiprocessing.get_context("spawn").Pool(workers, initializer=_one_thread) as pool:
+    # Ctrl-C reaches the whole process group; only this process may answer it, and the workers inherit "ignore".
+    main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main_thread else None
+    try:
+        # spawn: a forked OpenCV or PyTorch may hang
+        pool = multiprocessing.get_context("spawn").Pool(workers, initializer=_one_thread)
+    finally:
+        if main_thread:
+            signal.signal(signal.SIGINT, handler)
+    with pool:
         yield from pool.imap_unordered(write, jobs, chunksize=4)
 
 

@@ -45,7 +45,7 @@ def sample_surface(rng: np.random.Generator) -> Surface:
     elif kind == 2:
         level, tint = rng.uniform(0.14, 0.3), np.array([0.72, 0.95, 1.12])
     else:
-        level, tint = rng.uniform(0.15, 0.45), rng.uniform(0.65, 1.2, 3)
+        level, tint = rng.uniform(0.15, 0.45), rng.uniform(0.8, 1.15, 3)
     level = float(np.clip(level, 0.05, 0.5)) * (1 - 0.5 * wet)
     roughness = (1.0, 0.6, 1.9, 0.3)[kind] * rng.uniform(0.6, 1.3) * (1 - 0.5 * wet)
     return Surface((level * np.clip(tint, 0.4, 1.4)).astype(np.float32), float(roughness), wet)

@@ -138,7 +138,7 @@ def cast(camera: Camera, cone: Cone, pixels: npt.NDArray[np.float64]) -> Hits:
     facing = slab_normals[axis[on_plate]]
     facing *= -np.sign((facing * rays[on_plate]).sum(axis=-1, keepdims=True))
     normal[on_plate] = facing
-    part[on_plate & (normal[..., 2] < -0.5)] = UNDERSIDE
+    part[on_plate & (normal[..., 2] < -0.5) & (radius < shape.foot)] = UNDERSIDE  # the body is hollow
     height = np.where(part > 0, z / shape.height, 0).astype(np.float32)
     return Hits(part, height, np.arctan2(y, x).astype(np.float32), (normal @ rotation.T).astype(np.float32))
 
@@ -181,7 +181,7 @@ def _shaded(hits: Hits, look: Look, light: Light, camera: Camera, cone: Cone) ->
             inked = band & middle & (np.abs(turn) < 0.8) & (np.sin(turn * 14.0) > 0.1)
             albedo[inked] = 0.5 if look.stripe[0] < 0.3 else 0.06
     albedo[hits.part == CAP] *= 0.25
-    albedo[hits.part == UNDERSIDE] *= 0.12
+    albedo[hits.part == UNDERSIDE] *= 0.1
     # Dirt gathers at the foot; plate and foot see less sky.
     grime = look.dirt * np.clip(1.1 - hits.height * 1.6, 0.15, 1.0)[..., None]
     albedo = albedo * (1 - grime) + grime * 0.08
@@ -191,6 +191,6 @@ def _shaded(hits: Hits, look: Look, light: Light, camera: Camera, cone: Cone) ->
     if look.gloss > 0.02:
         to_eye = np.array([-cone.x, -cone.y, camera.mount_m - 0.15])
         half = to_eye / np.linalg.norm(to_eye) + light.direction
-        shine = np.maximum(hits.normal @ (half / np.linalg.norm(half)).astype(np.float32), 0) ** 24
+        shine = np.maximum(hits.normal @ (half / np.linalg.norm(half)).astype(np.float32), 0) ** 24 * on_body
         colour += (look.gloss * 0.35 * shine)[..., None] * light.sun.astype(np.float32)
     return np.asarray(colour, dtype=np.float32)

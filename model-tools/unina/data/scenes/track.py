@@ -33,7 +33,7 @@ def track_cones(rng: np.random.Generator) -> list[Cone]:
     sides = [(-half, YELLOW if swapped else BLUE), (half, BLUE if swapped else YELLOW)]
     style = rng.random()
     start = rng.uniform(4, 40)
-    lane = (start, start + rng.uniform(8, 30)) if style < 0.26 else (0.0, 0.0)  # of orange cones
+    lane = (start, start + rng.uniform(10, 40)) if style < 0.42 else (0.0, 0.0)  # of orange cones
     cones = []
     for offset, kind in sides:
         at = rng.uniform(0.0, spacing)
@@ -41,8 +41,8 @@ def track_cones(rng: np.random.Generator) -> list[Cone]:
             here = ORANGE if lane[0] <= at < lane[1] else kind
             cones.append((at, _beside(rng, line, at, offset, here)))
             at += spacing * rng.uniform(0.75, 1.25)
-    if style < 0.12 or style > 0.82:  # a gate; some stand before the orange lane
-        at = lane[0] + rng.uniform(0.5, 3.0) if style < 0.12 else start
+    if style < 0.2 or style > 0.7:  # a gate; some stand before the orange lane
+        at = lane[0] + rng.uniform(0.5, 3.0) if style < 0.2 else start
         for offset, _ in sides:
             for index in range(rng.integers(1, 3)):
                 outer = offset + np.sign(offset) * rng.uniform(0.0, 0.3)
