@@ -4,7 +4,6 @@ The operators are those that the DLA runs in INT8 and the host engine implements
 limits are those of TensorRT's DLA layer restrictions (channel-axis concat, integer nearest resize, no constants).
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -292,8 +291,3 @@ def _pair(values: list[int]) -> Pair:
 
 def _four(values: list[int]) -> tuple[int, int, int, int]:
     return int(values[0]), int(values[1]), int(values[2]), int(values[3])
-
-
-def count_ops(graph: Graph) -> Mapping[str, int]:
-    """How many of each operator, e.g. {"Conv": 24, "Relu": 20}."""
-    return dict(sorted(Counter(type(op).__name__ for op in graph.ops).items()))
