@@ -96,6 +96,8 @@ cv::Mat Annotator::draw(const ImageView& image, const Detections& detections) co
     bool placed = false;
     for (const std::string& text : {classes_[class_id] + " " + score, std::string(score)}) {
       const cv::Size size = text_size(text, zoom, line);
+      // A long label on a distant cone would seem to belong to its neighbours.
+      if (text != score && size.width > 4 * boxes[i].width) continue;
       const std::array<cv::Point, 4> corners = {
           cv::Point(boxes[i].x, boxes[i].y - size.height), cv::Point(boxes[i].x, boxes[i].br().y),
           cv::Point(boxes[i].br().x - size.width, boxes[i].y - size.height),

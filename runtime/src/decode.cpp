@@ -34,8 +34,10 @@ class Int8Map {
       const auto first = std::lower_bound(scores_.begin(), scores_.end(), threshold);
       least_.push_back(static_cast<int>(first - scores_.begin()) - 128);
     }
+    least_of_all_ = *std::min_element(least_.begin(), least_.end());
   }
 
+  bool may_pass(Value value) const { return value >= least_of_all_; }
   bool passes(Value value, std::size_t c) const { return value >= least_[c]; }
   float score(Value value) const { return scores_[static_cast<std::size_t>(value + 128)]; }
   float real(Value value) const { return box_scale_ * static_cast<float>(value); }
@@ -47,6 +49,7 @@ class Int8Map {
   std::array<float, 256> scores_;
   std::array<float, 256> weights_;
   std::vector<int> least_;
+  int least_of_all_;
   float box_scale_;
 };
 
@@ -55,22 +58,21 @@ class FloatMap {
   using Value = float;
 
   explicit FloatMap(const std::vector<float>& thresholds) : thresholds_(thresholds) {
-    // Slightly below the logit of the threshold: a cheap first test; the score itself decides.
-    for (const float t : thresholds) {
-      const double logit = std::log(static_cast<double>(t) / (1.0 - static_cast<double>(t)));
-      least_.push_back(static_cast<float>(std::min(logit, 15.0) - 0.01));
-    }
+    // Slightly below the logit of the least threshold: a cheap first test; the score itself
+    // decides.
+    const double least = *std::min_element(thresholds.begin(), thresholds.end());
+    least_of_all_ = static_cast<float>(std::min(std::log(least / (1.0 - least)), 15.0) - 0.01);
   }
 
-  bool passes(Value value, std::size_t c) const {
-    return value >= least_[c] && sigmoid(value) >= thresholds_[c];
-  }
+  bool may_pass(Value value) const { return value >= least_of_all_; }
+  bool passes(Value value, std::size_t c) const { return sigmoid(value) >= thresholds_[c]; }
   float score(Value value) const { return sigmoid(value); }
   float real(Value value) const { return value; }
   float weight(Value value, Value most) const { return std::exp(value - most); }
 
  private:
-  std::vector<float> thresholds_, least_;
+  std::vector<float> thresholds_;
+  float least_of_all_;
 };
 
 // Where one row of a map lies: the channels' first elements, and the step from a cell to the next.
@@ -123,15 +125,12 @@ void decode_level(const Map& map, const LevelFormat& level, int reg_max, const L
     classes.move_to(level.classes, maps.classes, y);
     bool boxes_here = false;
     for (int x = 0; x < level.classes.width; ++x) {
-      std::size_t best = 0;
+      // Nearly every cell is background: its largest logit reaches no class's threshold.
       Value most = classes.at<Value>(0, x);
-      for (std::size_t c = 1; c < count; ++c) {
-        const Value value = classes.at<Value>(c, x);
-        if (value > most) {
-          most = value;
-          best = c;
-        }
-      }
+      for (std::size_t c = 1; c < count; ++c) most = std::max(most, classes.at<Value>(c, x));
+      if (!map.may_pass(most)) continue;
+      std::size_t best = 0;
+      while (best + 1 < count && !(classes.at<Value>(best, x) == most)) ++best;
       if (!map.passes(most, best)) continue;
       if (!boxes_here) boxes.move_to(level.boxes, maps.boxes, y);
       boxes_here = true;

@@ -96,12 +96,22 @@ void Letterbox::write(const ImageView& source, void* destination) {
     const int line = y - placement_.top;
     if (line < 0 || line >= placement_.height) continue;
     const std::uint8_t* in = picture.data + static_cast<std::size_t>(line) * picture.row_stride;
+    const auto& [first, second, third] = rows_->order;
+    const auto& quantised = rows_->quantised;
+    if (group >
+        1) {  // a pixel's colours lie side by side: one write, the zero of a fourth included
+      std::int8_t* out = bytes + format_.offset(0, y, placement_.left);
+      for (int x = 0; x < placement_.width; ++x, in += kColors, out += group) {
+        const std::int8_t pixel[4] = {quantised[in[first]], quantised[in[second]],
+                                      quantised[in[third]], 0};
+        std::memcpy(out, pixel, sizeof pixel);
+      }
+      continue;
+    }
     for (int c = 0; c < kColors; ++c) {
       std::int8_t* out = bytes + format_.offset(c, y, placement_.left);
       const std::uint8_t* color = in + rows_->order[static_cast<std::size_t>(c)];
-      for (int x = 0; x < placement_.width; ++x) {
-        out[x * group] = rows_->quantised[color[x * kColors]];
-      }
+      for (int x = 0; x < placement_.width; ++x) out[x] = quantised[color[x * kColors]];
     }
   }
 }
