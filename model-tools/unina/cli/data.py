@@ -164,8 +164,13 @@ def _synthesize(arguments: argparse.Namespace) -> int:
     bar = Progress(
         TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
     )
-    with bar:
-        task = bar.add_task("rendering", total=None)
+    task = bar.add_task("rendering", total=None)
+
+    def show(done: int, total: int) -> None:
+        bar.start()  # only now: a refusal needs no bar
+        bar.update(task, completed=done, total=total)
+
+    try:
         path = synthesize(
             arguments.output,
             train=arguments.train,
@@ -176,8 +181,10 @@ def _synthesize(arguments: argparse.Namespace) -> int:
             height=arguments.height,
             workers=arguments.workers,
             force=arguments.force,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=show,
         )
+    finally:
+        bar.stop()
     print(path)
     return 0
 

@@ -150,7 +150,7 @@ def _verges(canvas: Image, camera: Camera, surface: Surface, light: Light, rng: 
             _kerb(canvas, camera, edge, light, rng)
         green = linear(rng.uniform(70, 125), rng.uniform(95, 130), rng.uniform(38, 70))
         polygon = np.concatenate([edge, outer])
-        fill(canvas, camera, polygon, encode(green * shine * rng.uniform(0.7, 1.1)))
+        fill(canvas, camera, polygon, encode(green * shine * rng.uniform(0.55, 0.9)))
         on_grass = on_picture(camera, polygon)
         if on_grass is not None:
             cv2.fillPoly(mask, [on_grass], 255, shift=4)

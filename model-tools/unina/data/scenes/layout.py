@@ -145,8 +145,11 @@ def _placed(rng: np.random.Generator, source: list[Cone], anchor: Array, turn: f
 
 def _run(camera: Camera, cones: list[Cone], anchor: Array, wanted: int, rng: np.random.Generator) -> list[Cone]:
     """At most `wanted` cones in view, the anchor's neighbours in depth first; those out of view go."""
-    seen = []
+    seen: list[Cone] = []
     for cone in sorted(cones, key=lambda c: c.y):
+        reach = cone.shape.base / 2
+        if any(np.hypot(cone.x - c.x, cone.y - c.y) < reach + c.shape.base / 2 for c in seen):
+            continue  # two solids can't stand in one place
         box = silhouette_box(camera, cone)
         if box is not None and box[3] - box[1] > FARTHEST * camera.height and _inside(box, camera) > 0.3:
             seen.append(cone)

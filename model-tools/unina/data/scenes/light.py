@@ -47,7 +47,7 @@ def sample_light(rng: np.random.Generator, ground_albedo: float) -> Light:
     cold = np.array([1.12, 1.0, 0.92]) if weather == 0 else np.array([1.03, 1.0, 0.98])
     # The ground, lit, lands where a camera's exposure puts it: a mid grey, brighter where the ground is pale.
     target = float(np.exp(rng.normal(np.log(0.255), 0.36))) * (ground_albedo / 0.16) ** 0.5
-    total = target / ground_albedo
+    total = min(target / ground_albedo, 1.9)  # a camera does not burn out everything that stands on dark ground
     sun = total * sun_share / max(float(direction[2]), 0.2)
     sky = total * (1 - sun_share) * cold
     bounce = np.full(3, total * ground_albedo) * 1.1 + sky * 0.15
