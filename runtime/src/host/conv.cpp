@@ -2,44 +2,23 @@
 //
 // A band of output rows at a time, the input rows that it needs are copied into scratch with their
 // padding, so that the kernel never meets a border. With a stride, the columns are dealt out to as
-// many phases, so that neighbouring output pixels find their input side by side. Groups, depthwise
-// among them, are dense convolutions of the channels that a block of outputs touches, with zero
-// weights where an output and an input belong to different groups.
-#include <hwy/aligned_allocator.h>
-
+// many phases, so that neighbouring output pixels find their input side by side.
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
 #include "host/conv_kernel.h"
+#include "host/conv_parameters.h"
 #include "host/step.h"
 #include "unina/error.h"
 
 namespace unina::host {
 namespace {
 
-constexpr std::int64_t kMaxBytes = std::int64_t{1} << 30;  // of packed weights; of scratch
-constexpr std::int64_t kBandBytes = 160 << 10;             // packed rows that stay in a core's L2
-constexpr int kUnpackedPixels = 256;                       // pixels of one job without packing
-constexpr int kJobsPerThread = 4;                          // evens out threads of unequal speed
-
-int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-template <typename T>
-hwy::AlignedFreeUniquePtr<T[]> allocate(std::size_t count) {
-  auto result = hwy::AllocateAligned<T>(count);
-  if (!result) throw Error("no memory for the packed weights");
-  std::memset(static_cast<void*>(result.get()), 0, count * sizeof(T));
-  return result;
-}
-
-// Consecutive output channels that one tile computes together.
-struct Block {
-  int first_channel;  // a multiple of 16
-  int groups;         // of 16
-  std::size_t runs_begin, runs_end;
-  std::size_t weights;  // bytes from the start of the packed weights
-};
+constexpr std::int64_t kMaxScratchBytes = std::int64_t{1} << 30;
+constexpr std::int64_t kBandBytes = 160 << 10;  // packed rows that stay in a core's L2
+constexpr int kUnpackedPixels = 256;            // pixels of one job without packing
+constexpr int kJobsPerThread = 4;               // evens out threads of unequal speed
 
 // One tile of every row.
 struct TileSlot {
@@ -84,8 +63,9 @@ class Conv final : public Step {
         rounding_(static_cast<int>(rounding)) {
     choose_form(op);
     lay_out_scratch(threads);
-    choose_blocks(op);
-    pack_parameters(op);
+    parameters_ =
+        pack_parameters(op, in.format, out.format, target_,
+                        [this](int block, int ky, int kx) { return pixel_offset(block, ky, kx); });
     if (form_ != PixelForm::kUnpacked)
       for (int groups = 1; groups <= target_.max_groups; ++groups)
         slots_[groups - 1] = cover(out_.format.width, groups, target_);
@@ -153,20 +133,9 @@ class Conv final : public Step {
       rows = std::min(rows, std::max(1, out_.format.height / (threads * kJobsPerThread)));
     band_rows_ = rows;
     const std::int64_t bytes = row_bytes_ * ((band_rows_ - 1) * std::int64_t{stride_.y} + window);
-    if (bytes > kMaxBytes) throw Error("one row of windows needs more than 1 GiB of scratch");
+    if (bytes > kMaxScratchBytes)
+      throw Error("one row of windows needs more than 1 GiB of scratch");
     scratch_bytes_ = static_cast<std::size_t>(bytes);
-  }
-
-  void choose_blocks(const Operator& op) {
-    const int all = round_up(out_.format.channels, kGroup) / kGroup;
-    int most = target_.max_groups;
-    if (op.groups > 1) {
-      // A tile whose outputs belong to one group reads that group's inputs only.
-      const int each = out_.format.channels / op.groups;
-      while (most > 1 && each % (most * kGroup) != 0) --most;
-    }
-    for (int group = 0; group < all; group += most)
-      blocks_.push_back({group * kGroup, std::min(most, all - group), 0, 0, 0});
   }
 
   // Bytes from a tile's first pixel to the pixel that tap (ky, kx) of block `block` multiplies.
@@ -178,121 +147,15 @@ class Conv final : public Step {
            column % stride_.x * phase_bytes_ + column / stride_.x * pixel_bytes_;
   }
 
-  void pack_parameters(const Operator& op) {
-    const int per_unit = target_.channels_per_unit;
-    const int depth = in_.format.channels / op.groups;
-    const int each = out_.format.channels / op.groups;
-    const int pixel_channels = in_.format.channels_per_pixel();
-
-    // First the runs of every block, which say how large the weights will be.
-    struct Range {
-      int first, last;  // input channels [first, last) that a block of outputs touches
-    };
-    std::vector<Range> ranges;
-    std::int64_t weight_bytes = 0;
-    for (Block& block : blocks_) {
-      const int last_channel =
-          std::min(block.first_channel + block.groups * kGroup, out_.format.channels) - 1;
-      const Range range{block.first_channel / each * depth, (last_channel / each + 1) * depth};
-      ranges.push_back(range);
-      block.weights = static_cast<std::size_t>(weight_bytes);
-      block.runs_begin = runs_.size();
-      for (int ky = 0; ky < kernel_.y; ++ky)
-        for (int b = range.first / pixel_channels; b * pixel_channels < range.last; ++b)
-          for (int kx = 0; kx < kernel_.x; ++kx) {
-            const int low = std::max(range.first - b * pixel_channels, 0) / per_unit;
-            const int high =
-                round_up(std::min(range.last - b * pixel_channels, pixel_channels), per_unit) /
-                per_unit;
-            add_run(block, pixel_offset(b, ky, kx) + low * kUnitBytes, high - low);
-            weight_bytes += std::int64_t{high - low} * block.groups * kGroup * kUnitBytes;
-            if (weight_bytes > kMaxBytes) throw Error("the packed weights need more than 1 GiB");
-          }
-      block.runs_end = runs_.size();
-    }
-
-    weights_ = allocate<std::uint8_t>(static_cast<std::size_t>(weight_bytes));
-    std::uint8_t* to = weights_.get();
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      const Block& block = blocks_[i];
-      const Range range = ranges[i];
-      for (int ky = 0; ky < kernel_.y; ++ky)
-        for (int b = range.first / pixel_channels; b * pixel_channels < range.last; ++b)
-          for (int kx = 0; kx < kernel_.x; ++kx) {
-            const int end = std::min(range.last, (b + 1) * pixel_channels);
-            const int begin = std::max(range.first, b * pixel_channels) / per_unit * per_unit;
-            for (int unit = begin; unit < end; unit += per_unit)
-              for (int lane = 0; lane < block.groups * kGroup; ++lane, to += kUnitBytes)
-                pack_unit(op, block.first_channel + lane, unit, ky, kx, to);
-          }
-    }
-
-    const auto padded = static_cast<std::size_t>(round_up(out_.format.channels, kGroup));
-    bias_ = allocate<std::int32_t>(padded);
-    multiplier_ = allocate<float>(padded);
-    const std::size_t taps = static_cast<std::size_t>(depth) * static_cast<std::size_t>(kernel_.y) *
-                             static_cast<std::size_t>(kernel_.x);
-    for (std::size_t k = 0; k < op.bias.size(); ++k) {
-      // What the kernel adds to every pixel, padding included, comes off here. Unsigned: it may
-      // wrap, and wraps back in the sum.
-      std::uint32_t sum = 0;
-      for (std::size_t tap = 0; tap < taps; ++tap)
-        sum += static_cast<std::uint32_t>(std::int32_t{op.weights[k * taps + tap]});
-      const std::uint32_t bias = static_cast<std::uint32_t>(op.bias[k]) -
-                                 sum * static_cast<std::uint32_t>(bias_of_pixels());
-      bias_[k] = static_cast<std::int32_t>(bias);
-      multiplier_[k] = op.multiplier[k];
-    }
-  }
-
-  // 128 where the kernel wants unsigned bytes.
-  int bias_of_pixels() const { return target_.zero; }
-
-  void add_run(const Block& block, std::int64_t offset, int units) {
-    if (offset > std::numeric_limits<std::int32_t>::max()) throw Error("the input is too large");
-    if (runs_.size() > block.runs_begin) {
-      UnitRun& last = runs_.back();
-      if (last.offset + last.units * std::int64_t{kUnitBytes} == offset) {
-        last.units += units;
-        return;
-      }
-    }
-    runs_.push_back({static_cast<std::int32_t>(offset), units});
-  }
-
-  // The weights between output `k` and the channels of the unit that begins at `channel`.
-  void pack_unit(const Operator& op, int k, int channel, int ky, int kx, std::uint8_t* to) const {
-    if (k >= out_.format.channels) return;  // padding: stays zero
-    const int depth = in_.format.channels / op.groups;
-    const int first = k / (out_.format.channels / op.groups) * depth;
-    for (int i = 0; i < target_.channels_per_unit; ++i) {
-      const int c = channel + i - first;
-      if (c < 0 || c >= depth) continue;  // another group's, or padding
-      const std::size_t at = ((static_cast<std::size_t>(k) * static_cast<std::size_t>(depth) +
-                               static_cast<std::size_t>(c)) *
-                                  static_cast<std::size_t>(kernel_.y) +
-                              static_cast<std::size_t>(ky)) *
-                                 static_cast<std::size_t>(kernel_.x) +
-                             static_cast<std::size_t>(kx);
-      const std::int8_t weight = op.weights[at];
-      if (target_.channels_per_unit == 4) {
-        to[i] = static_cast<std::uint8_t>(weight);
-      } else {
-        const std::int16_t wide = weight;
-        std::memcpy(to + 2 * i, &wide, sizeof wide);
-      }
-    }
-  }
-
   // --- in every inference ---
 
-  ConvTile tile_of(const Block& block) const {
+  ConvTile tile_of(const ConvBlock& block) const {
     ConvTile tile{};
-    tile.runs = runs_.data() + block.runs_begin;
-    tile.runs_end = runs_.data() + block.runs_end;
-    tile.weights = weights_.get() + block.weights;
-    tile.bias = bias_.get() + block.first_channel;
-    tile.multiplier = multiplier_.get() + block.first_channel;
+    tile.runs = parameters_.runs.data() + block.runs_begin;
+    tile.runs_end = parameters_.runs.data() + block.runs_end;
+    tile.weights = parameters_.weights.get() + block.weights;
+    tile.bias = parameters_.bias.get() + block.first_channel;
+    tile.multiplier = parameters_.multiplier.get() + block.first_channel;
     tile.low = low_;
     return tile;
   }
@@ -307,7 +170,7 @@ class Conv final : public Step {
 
   // Pixels [first, last) of the picture in reading order.
   void run_unpacked(int first, int last) const {
-    for (const Block& block : blocks_) {
+    for (const ConvBlock& block : parameters_.blocks) {
       ConvTile tile = tile_of(block);
       const int* pixels = target_.tile_pixels[block.groups - 1];
       for (int at = first; at < last;) {
@@ -333,7 +196,7 @@ class Conv final : public Step {
     const int rows = (last - first - 1) * stride_.y + window;
     for (int row = 0; row < rows; ++row)
       if (is_read(row)) pack_row(first * stride_.y - pads_.top + row, scratch + row * row_bytes_);
-    for (const Block& block : blocks_) {
+    for (const ConvBlock& block : parameters_.blocks) {
       ConvTile tile = tile_of(block);
       for (int y = first; y < last; ++y) {
         const std::uint8_t* pixels =
@@ -398,12 +261,8 @@ class Conv final : public Step {
   int band_rows_ = 1;
   std::size_t scratch_bytes_ = 0;
 
-  std::vector<Block> blocks_;
-  std::vector<UnitRun> runs_;
+  ConvParameters parameters_;
   std::vector<TileSlot> slots_[kMaxGroups];
-  hwy::AlignedFreeUniquePtr<std::uint8_t[]> weights_;
-  hwy::AlignedFreeUniquePtr<std::int32_t[]> bias_;
-  hwy::AlignedFreeUniquePtr<float[]> multiplier_;
 };
 
 }  // namespace
