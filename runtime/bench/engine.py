@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # counts only before onnxruntime starts
-os.environ["OPENVINO_TELEMETRY_OPT_OUT"] = "1"
+# The openvino package counts every import at Google Analytics through this module, and does without where it is absent.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 import numpy as np
 
