@@ -21,11 +21,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # counts only before onnxruntime star
 # The openvino package counts every import at Google Analytics through this module, and does without where it is absent.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
-import numpy as np
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / "tests" / "runtime"), str(Path(__file__).parent)]
 
+import numpy as np  # noqa: E402  (after the switches above)
 from loadable_writer import Network, loadable_bytes, read_loadable  # noqa: E402  (needs the path above)
 from networks import detector  # noqa: E402
 from onnx_graphs import integer_graph, qdq_graph  # noqa: E402
