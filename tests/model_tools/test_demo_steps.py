@@ -80,3 +80,11 @@ def test_a_broken_memory_only_costs_a_repetition(tmp_path: Path) -> None:
     (tmp_path / "steps.json").write_text("{")
     chain(tmp_path, source)
     assert runs(tmp_path) == (2, 2)
+
+
+def test_a_repeated_step_starts_with_an_empty_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    for name in ("old", "new"):
+        code = f"import pathlib; p = pathlib.Path({str(folder)!r}); p.mkdir(exist_ok=True); (p / {name!r}).touch()"
+        Steps(tmp_path, lambda _: None).run("draw", [sys.executable, "-c", code], reads=[], makes=[folder], advice="")
+    assert [path.name for path in folder.iterdir()] == ["new"]

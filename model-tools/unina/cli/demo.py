@@ -19,7 +19,7 @@ from unina.data import DataError, Dataset, load_dataset
 UNINA = Path(__file__).parents[1]
 SPEC = UNINA.parent / "specs" / "pico-demo.yaml"
 BIN = Path(sys.executable).parent
-SCENES = {"train": 600, "val": 80, "test": 80}
+SCENES = {"train": 480, "val": 60, "test": 60}
 console = Console()
 
 
@@ -40,7 +40,7 @@ def main() -> int:
         console.print(f"[bold red]demo:[/] {error}", highlight=False)
         return 2
     except KeyboardInterrupt:
-        console.print("\ndemo: stopped; `make demo` goes on with the step that was under way")
+        console.print("\ndemo: stopped; `make demo` repeats the step that was under way")
         return 130
     console.print(summary(result, arguments.output, time.monotonic() - begin))
     return 0

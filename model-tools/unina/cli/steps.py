@@ -6,6 +6,7 @@ written after the step succeeded, so an interrupted step runs again.
 
 import hashlib
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -61,6 +62,8 @@ class Steps:
             self.say(f"[green]✓[/] {title} [dim](unchanged)[/]")
             return
         self._save({name: value for name, value in known.items() if name != title})
+        for stale in filter(Path.is_dir, makes):  # a shorter second run must not leave the first one's files
+            shutil.rmtree(stale)
         self.say(f"[bold]▶ {title}[/]  [dim]{' '.join(words)}[/]")
         begin = time.monotonic()
         try:
