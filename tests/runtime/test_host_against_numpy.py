@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import reference
 from hypothesis import HealthCheck, given, settings
 from loadable_writer import Network, loadable_bytes
@@ -29,3 +30,12 @@ def test_no_value_differs_over_random_networks(case: tuple[Network, dict[str, np
         for rounding in ("half-away", "half-even"):
             counts = differing(network, feeds, threads, rounding)
             assert not any(counts.values()), f"{threads} threads, {rounding}: {counts}"
+
+
+@pytest.mark.long
+@settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(networks())
+def test_no_value_differs_over_many_random_networks(case: tuple[Network, dict[str, np.ndarray]]) -> None:
+    network, feeds = case
+    counts = differing(network, feeds, 3, network.rounding)
+    assert not any(counts.values()), counts
