@@ -48,7 +48,8 @@ class Detector(nn.Module):
 
     def forward(self, x: Tensor) -> DetectorMaps:
         """x: N×3×H×W, RGB pixel − 128; H and W multiples of the coarsest stride."""
-        features = self.neck(self.backbone(x * INPUT_SCALE))
+        # contiguous: with channels_last, torch 2.13's CPU gradient of the stem's 1×1 convolution corrupts the heap
+        features = self.neck(self.backbone((x * INPUT_SCALE).contiguous()))
         detached = tuple(feature.detach() for feature in features)
         return DetectorMaps(self.one_to_many(features), self.one_to_one(detached))
 

@@ -7,14 +7,19 @@ probability (RetinaNet, arXiv 1708.02002, section 3.3), so that the sea of backg
 import math
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from unina.model.plan import Plan
 from unina.model.rep_block import BLOCKS
 from unina.model.spec import Block
 
-PRIOR = 0.01
-"""Score of every anchor before training."""
+PRIOR = 0.001
+"""Score of every anchor before training: about the share of anchors that answer for a target."""
+
+SLOPE = 0.3
+"""By how much each bin starts below the one before: boxes begin about 5 strides wide, near the size they will have.
+From flat bins (15 strides wide) the IoUs that rank the anchors are all nearly 0, and a short run never recovers."""
 
 LevelMaps = tuple[Tensor, Tensor]
 """Class logits N×classes×h×w and box bins N×(4·reg_max)×h×w (left, top, right, bottom) of one level."""
@@ -38,11 +43,15 @@ class Head(nn.Module):
         levels = list(zip(in_widths, strides, strict=True))
         self.class_towers = nn.ModuleList(tower(width, stride, classes) for width, stride in levels)
         self.box_towers = nn.ModuleList(tower(width, stride, 4 * reg_max) for width, stride in levels)
-        for towers, bias in ((self.class_towers, -math.log((1 - PRIOR) / PRIOR)), (self.box_towers, 1.0)):
+        side = -SLOPE * torch.arange(reg_max) if reg_max > 1 else torch.tensor([2.5])
+        for towers, bias in (
+            (self.class_towers, torch.full((classes,), -math.log((1 - PRIOR) / PRIOR))),
+            (self.box_towers, side.repeat(4)),
+        ):
             for module in towers:
                 last = module[-1]  # type: ignore[index]
                 nn.init.normal_(last.weight, std=0.01)
-                nn.init.constant_(last.bias, bias)
+                last.bias.data = bias
 
     def forward(self, features: tuple[Tensor, ...]) -> tuple[LevelMaps, ...]:
         """Neck maps, finest first, to one pair (class logits, box bins) a level."""

@@ -31,14 +31,30 @@ class Anchors:
         return len(self.points)
 
 
-def flatten(levels: tuple[LevelMaps, ...]) -> tuple[Tensor, Tensor]:
-    """Maps of one head to logits (N·A)×classes and bins (N·A)×(4·reg_max), float32, in the order of `Anchors`."""
+@dataclass(frozen=True)
+class Predictions:
+    """The maps of one head with the levels joined; row r means anchor r mod A of picture r // A."""
 
-    def rows(maps: list[Tensor]) -> Tensor:
-        flat = torch.cat([m.flatten(2) for m in maps], dim=2)
-        return flat.transpose(1, 2).reshape(-1, flat.shape[1]).float()
+    logits: Tensor
+    """N×classes×A, float32"""
+    bins: Tensor
+    """N×(4·reg_max)×A, in the network's precision: most of it is never looked at"""
 
-    return rows([logits for logits, _ in levels]), rows([bins for _, bins in levels])
+    @classmethod
+    def of(cls, levels: tuple[LevelMaps, ...]) -> "Predictions":
+        """Joins the levels in the order of `Anchors`."""
+        logits = torch.cat([logits.flatten(2) for logits, _ in levels], dim=2)
+        return cls(logits.float(), torch.cat([bins.flatten(2) for _, bins in levels], dim=2))
+
+    def bins_at(self, rows: Tensor) -> Tensor:
+        """The bins of P rows: P×(4·reg_max), float32."""
+        anchors = self.bins.shape[2]
+        return self.bins[rows // anchors, :, rows % anchors].float()
+
+    def logits_at(self, rows: Tensor, classes: Tensor) -> Tensor:
+        """One logit for each of P rows and classes."""
+        anchors = self.logits.shape[2]
+        return self.logits[rows // anchors, classes, rows % anchors]
 
 
 def distances(bins: Tensor, reg_max: int) -> Tensor:

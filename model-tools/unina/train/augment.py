@@ -105,5 +105,6 @@ def blur(pixels: Image, rng: np.random.Generator) -> Image:
 
 def add_noise(pixels: Image, rng: np.random.Generator) -> Image:
     """Normal noise of up to 6 grey levels, the same in all channels, so that it has no hue."""
-    noise = rng.normal(0, rng.uniform(1, 6), (*pixels.shape[:2], 1)).astype(np.float32)
-    return np.asarray(np.rint(pixels + noise).clip(0, 255), np.uint8)
+    strength = np.float32(rng.uniform(1, 6))
+    noise = np.rint(rng.standard_normal(pixels.shape[:2], np.float32) * strength).astype(np.int16)
+    return np.asarray((pixels + noise[:, :, None]).clip(0, 255), np.uint8)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from unina.model.detector import DetectorMaps
 from unina.model.head import LevelMaps
-from unina.train.anchors import Anchors, boxes_of, distances, flatten, sides_of
+from unina.train.anchors import Anchors, Predictions, boxes_of, distances, sides_of
 from unina.train.assigner import Pairs, Targets, assign, candidates
 from unina.train.losses import ciou_loss, class_loss, dfl_loss, iou
 from unina.train.spec import TrainSpec
@@ -48,25 +48,27 @@ class Criterion:
         self, levels: tuple[LevelMaps, ...], targets: Targets, anchors: Anchors, pairs: Pairs, top: int
     ) -> tuple[Tensor, int]:
         """Class, box and distribution loss of one head as a tensor of three, and its number of positives."""
-        logits, bins = flatten(levels)
+        predictions = Predictions.of(levels)
         with torch.no_grad():
             anchor = pairs.rows % len(anchors)
-            sides = distances(bins[pairs.rows], self.reg_max)
+            sides = distances(predictions.bins_at(pairs.rows), self.reg_max)
             predicted = boxes_of(sides, anchors.points[anchor], anchors.strides[anchor])
             overlaps = iou(predicted, targets.boxes[pairs.targets])
-            scores = logits[pairs.rows, targets.classes[pairs.targets]].sigmoid()
+            scores = predictions.logits_at(pairs.rows, targets.classes[pairs.targets]).sigmoid()
             positives = assign(pairs, scores, overlaps, top, self.spec.alpha, self.spec.beta)
         normaliser = positives.scores.sum().clamp(min=1)
         rows, target = positives.rows, positives.targets
-        class_part = class_loss(logits, rows, targets.classes[target], positives.scores) / normaliser
+        hits = predictions.logits_at(rows, targets.classes[target])
+        class_part = class_loss(predictions.logits, hits, positives.scores) / normaliser
         if len(rows) == 0:
-            return torch.stack((class_part, bins.sum() * 0, bins.sum() * 0)), 0
+            silent = predictions.bins.sum() * 0.0
+            return torch.stack((class_part, silent, silent)), 0
         points, strides = anchors.points[rows % len(anchors)], anchors.strides[rows % len(anchors)]
         wanted = targets.boxes[target]
-        positive_bins = bins[rows]
+        positive_bins = predictions.bins_at(rows)
         boxes = boxes_of(distances(positive_bins, self.reg_max), points, strides)
         box_part = (ciou_loss(boxes, wanted) * positives.scores).sum() / normaliser
-        dfl_part = bins.new_zeros(())
+        dfl_part = positive_bins.new_zeros(())
         if self.reg_max > 1:
             dfl = dfl_loss(positive_bins, sides_of(wanted, points, strides), self.reg_max)
             dfl_part = (dfl * positives.scores).sum() / normaliser

@@ -47,9 +47,9 @@ def dfl_loss(bins: Tensor, sides: Tensor, reg_max: int) -> Tensor:
     return -(below + above).view(-1, 4).mean(dim=1)
 
 
-def class_loss(logits: Tensor, rows: Tensor, classes: Tensor, scores: Tensor) -> Tensor:
-    """Binary cross-entropy with soft targets, summed.
+def class_loss(logits: Tensor, positives: Tensor, scores: Tensor) -> Tensor:
+    """Binary cross-entropy with soft targets, summed: BCE(x, t) = softplus(x) − x·t.
 
-    logits: R×C; the target is `scores[i]` at (`rows[i]`, `classes[i]`) and 0 elsewhere. BCE(x, t) = softplus(x) − x·t.
+    logits: all of them, of any shape; positives: those P whose target is not 0; scores: their targets.
     """
-    return F.softplus(logits).sum() - (logits[rows, classes] * scores).sum()
+    return F.softplus(logits).sum() - (positives * scores).sum()
