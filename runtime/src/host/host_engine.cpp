@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <new>
+#include <system_error>
 
 #include "host/loadable.h"
 #include "host/memory_plan.h"
@@ -123,6 +125,9 @@ std::unique_ptr<HostEngine> HostEngine::parse(const std::vector<std::uint8_t>& b
     throw Error(name + ": " + error.what());
   } catch (const std::bad_alloc&) {
     throw Error(name + ": not enough memory for this network");
+  } catch (const std::system_error& error) {
+    throw Error(name + ": cannot start " + std::to_string(options.threads) +
+                " threads: " + error.what());
   }
 }
 
