@@ -1,6 +1,7 @@
 """Losses agree with their closed forms, anchors with the bundle's definition."""
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -14,8 +15,17 @@ from unina.train.anchors import Anchors, Predictions, boxes_of, distances, sides
 from unina.train.assigner import Targets, candidates
 from unina.train.criterion import Criterion
 from unina.train.losses import ciou_loss, class_loss, dfl_loss, iou
-from unina.train.schedule import build_optimizer, lr_at
+from unina.train.schedule import build_optimizer, lr_at, one_to_one_top
 from unina.train.spec import TrainSpec
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other are slower than one on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +117,7 @@ def test_a_batch_without_targets_teaches_only_silence(reg_max: int) -> None:
     spec = ModelSpec(input_height=64, input_width=64, reg_max=reg_max)
     model = Detector(spec, 2)
     nothing = Targets(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
-    losses = Criterion(TrainSpec(), spec.strides, reg_max)(model(torch.randn(2, 3, 64, 64)), nothing)
+    losses = Criterion(TrainSpec(), spec.strides, reg_max)(model(torch.randn(2, 3, 64, 64)), nothing, 0)
     losses.total.backward()
     assert torch.isfinite(losses.total) and float(losses.box) == 0 and losses.positives == 0
     assert float(losses.class_) > 0
@@ -152,6 +162,15 @@ def test_learning_rate_climbs_then_follows_a_cosine() -> None:
     assert rates[0] == pytest.approx(0.01) and rates[9] == pytest.approx(0.1)
     assert all(a > b for a, b in pairwise(rates[10:]))
     assert rates[-1] == pytest.approx(0.001, rel=0.05)
+
+
+def test_the_one_to_one_head_ends_with_one_anchor_a_target() -> None:
+    spec = TrainSpec(epochs=10, epoch_crops=80, batch=8, one_to_one_relax=0.5)
+    tops = [one_to_one_top(step, spec) for step in range(spec.steps)]
+    assert tops[0] == spec.one_to_many_top
+    assert all(a >= b for a, b in pairwise(tops))
+    assert set(tops[spec.steps // 2 :]) == {1}
+    assert one_to_one_top(0, TrainSpec(one_to_one_relax=0)) == 1
 
 
 def test_weight_decay_is_for_kernels_only() -> None:

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -15,10 +15,11 @@ import torch
 import yaml
 
 from unina.cli.train import main
-from unina.data import load_dataset
+from unina.data import Sample, load_dataset, read_image
 from unina.evaluate import TorchStage
 from unina.model import ModelSpec, load_checkpoint
 from unina.train import AugmentSpec, RunSpec, TrainSpec
+from unina.train.loader import repeat_factors
 from unina.train.trainer import Interrupted, Trainer, TrainingError, Watch
 
 COLORS = {0: (200, 60, 20), 1: (20, 200, 240)}  # BGR of blue and yellow
@@ -57,13 +58,14 @@ def small_spec(data: Path, epochs: int, **train: object) -> RunSpec:
 
 
 @pytest.fixture
-def one_thread() -> object:
+def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
-    yield torch.set_num_threads(1)
+    torch.set_num_threads(1)
+    yield
     torch.set_num_threads(before)
 
 
-def test_a_few_pictures_are_learnt_by_heart(tmp_path: Path, one_thread: object) -> None:
+def test_a_few_pictures_are_learnt_by_heart(tmp_path: Path, one_thread: None) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
     trainer = Trainer(small_spec(dataset.path, 40), dataset, tmp_path / "run")
     result = trainer.run()
@@ -74,7 +76,7 @@ def test_a_few_pictures_are_learnt_by_heart(tmp_path: Path, one_thread: object) 
 
     stage = TorchStage(load_checkpoint(result.checkpoint).model.deploy())
     sample = dataset.split("train")[0]
-    found = stage(cv2.imread(str(sample.image)))
+    found = stage(read_image(sample.image))
     assert len(found) >= 2
     for box, label in zip(sample.boxes, sample.classes, strict=True):
         best = next(i for i in range(len(found)) if found.classes[i] == label)
@@ -101,7 +103,7 @@ def stop_after(step: int) -> Callable[[int, float], None]:
 
 
 @pytest.mark.parametrize("stop", [4, 3], ids=["between epochs", "inside an epoch"])
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, one_thread: object, stop: int) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, one_thread: None, stop: int) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
     spec = small_spec(dataset.path, 4, bf16=True)
     whole = Trainer(spec, dataset, tmp_path / "whole").run()
@@ -123,7 +125,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, o
     ]
 
 
-def test_a_finished_run_resumes_to_the_same_result(tmp_path: Path, one_thread: object) -> None:
+def test_a_finished_run_resumes_to_the_same_result(tmp_path: Path, one_thread: None) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
     spec = small_spec(dataset.path, 1)
     first = Trainer(spec, dataset, tmp_path / "run").run()
@@ -131,17 +133,17 @@ def test_a_finished_run_resumes_to_the_same_result(tmp_path: Path, one_thread: o
     assert (again.steps, again.metrics) == (first.steps, first.metrics)
 
 
-def test_resuming_with_another_spec_or_data_set_is_refused_by_name(tmp_path: Path, one_thread: object) -> None:
+def test_resuming_with_another_spec_or_data_set_is_refused_by_name(tmp_path: Path, one_thread: None) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
     Trainer(small_spec(dataset.path, 1), dataset, tmp_path / "run").run()
-    with pytest.raises(TrainingError, match=r"train\.lr: 0\.02, now 0\.5"):
+    with pytest.raises(TrainingError, match=r"train\.lr: 0\.004, now 0\.5"):
         Trainer(small_spec(dataset.path, 1, lr=0.5), dataset, tmp_path / "run", resume=True)
     (tmp_path / "data" / "labels" / "train" / "0.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     with pytest.raises(TrainingError, match="has changed"):
         Trainer(small_spec(dataset.path, 1), load_dataset(dataset.path), tmp_path / "run", resume=True)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_pictures(tmp_path: Path, one_thread: object) -> None:
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_pictures(tmp_path: Path, one_thread: None) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
     trainer = Trainer(small_spec(dataset.path, 1), dataset, tmp_path / "run")
     trainer.model.backbone.stem.conv3.weight.data[0, 0, 0, 0] = math.nan
@@ -160,7 +162,7 @@ def spec_file(tmp_path: Path) -> Path:
 
 
 def test_command_line_overrides_the_spec(
-    tmp_path: Path, spec_file: Path, capsys: pytest.CaptureFixture[str], one_thread: object
+    tmp_path: Path, spec_file: Path, capsys: pytest.CaptureFixture[str], one_thread: None
 ) -> None:
     data = write_dataset(tmp_path / "data")
     run = tmp_path / "run"
@@ -240,3 +242,13 @@ def test_force_never_empties_a_folder_that_is_no_run(
     assert main([str(spec_file), "--data", str(data), "--output", str(precious), "--force"]) == 2
     assert "is no run of unina-train" in capsys.readouterr().err
     assert (precious / "thesis.txt").exists()
+
+
+def test_a_pass_shows_every_picture_and_repeats_the_rare_class() -> None:
+    def sample(*classes: int) -> Sample:
+        return Sample(Path("x.png"), 1, 1, np.zeros((len(classes), 4), np.float32), np.array(classes, np.int64))
+
+    samples = [sample(0)] * 14 + [sample(0, 1)] + [sample()]  # class 1 stands in one picture of 16
+    factors = repeat_factors(samples, 0.25)
+    assert factors.tolist() == pytest.approx([1] * 14 + [2, 1])
+    assert repeat_factors(samples, 0).tolist() == [1] * 16

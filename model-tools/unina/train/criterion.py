@@ -10,6 +10,7 @@ from unina.model.head import LevelMaps
 from unina.train.anchors import Anchors, Predictions, boxes_of, distances, sides_of
 from unina.train.assigner import Pairs, Targets, assign, candidates
 from unina.train.losses import ciou_loss, class_loss, dfl_loss, iou
+from unina.train.schedule import one_to_one_top
 from unina.train.spec import TrainSpec
 
 
@@ -33,13 +34,13 @@ class Criterion:
         self.strides = strides
         self.reg_max = reg_max
 
-    def __call__(self, maps: DetectorMaps, targets: Targets) -> Losses:
-        """The loss of a batch; every part is normalised by the sum of the target scores."""
+    def __call__(self, maps: DetectorMaps, targets: Targets, step: int) -> Losses:
+        """The loss of the batch of an optimiser step; every part is normalised by the sum of the target scores."""
         sizes = [(int(logits.shape[2]), int(logits.shape[3])) for logits, _ in maps.one_to_many]
         anchors = Anchors.of(sizes, self.strides)
         pairs = candidates(targets, anchors)
         many, positives = self.head_losses(maps.one_to_many, targets, anchors, pairs, self.spec.one_to_many_top)
-        one, _ = self.head_losses(maps.one_to_one, targets, anchors, pairs, 1)
+        one, _ = self.head_losses(maps.one_to_one, targets, anchors, pairs, one_to_one_top(step, self.spec))
         gains = torch.tensor([self.spec.class_gain, self.spec.box_gain, self.spec.dfl_gain])
         parts = (many + one) * gains
         return Losses(parts.sum(), parts[0].detach(), parts[1].detach(), parts[2].detach(), positives)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -49,7 +50,9 @@ class Loader:
 
         with ThreadPoolExecutor(2) as pool:
             self.cache = list(pool.map(read, range(kept)))
-        self.order = lru_cache(maxsize=4)(self.permutation)
+        self.repeats = repeat_factors(samples, spec.augment.balance)
+        self.order = lru_cache(maxsize=4)(self.draw_order)
+        self.pass_length = int(np.floor(self.repeats.sum()))
 
     def letterboxed(self, sample: Sample) -> Picture:
         """The sample as the network will see it on the device."""
@@ -57,14 +60,21 @@ class Loader:
         pixels, boxes, _ = letterbox_sample(read_image(sample.image), sample.boxes, height, width)
         return Picture(pixels, boxes, sample.classes)
 
-    def permutation(self, turn: int) -> list[int]:
-        """The order of the samples in the turn-th pass over them."""
+    def draw_order(self, turn: int) -> list[int]:
+        """One pass: every sample, rare classes repeated, shuffled; as many entries as the repeats sum to, rounded."""
         rng = np.random.default_rng((self.spec.train.seed, ORDER, turn))
-        return [int(i) for i in rng.permutation(len(self.samples))]
+        whole = np.floor(self.repeats)
+        chance = self.repeats - whole
+        count = whole.astype(np.int64)
+        extra = self.pass_length - int(count.sum())
+        if extra > 0:
+            count[rng.choice(len(count), extra, replace=False, p=chance / chance.sum())] += 1
+        order = np.repeat(np.arange(len(count)), count)
+        return [int(i) for i in rng.permutation(order)]
 
     def crop(self, position: int) -> tuple[Picture, str]:
         """Crop number `position` of the run and the name of its picture."""
-        turn, place = divmod(position, len(self.samples))
+        turn, place = divmod(position, self.pass_length)
         index = self.order(turn)[place]
         picture = self.cache[index] if index < len(self.cache) else self.letterboxed(self.samples[index])
         rng = np.random.default_rng((self.spec.train.seed, CROP, position))
@@ -96,3 +106,15 @@ class Loader:
                 if step + 1 < last:
                     ahead = pool.submit(self.batch, step + 1)
                 yield batch
+
+
+def repeat_factors(samples: Sequence[Sample], share: float) -> npt.NDArray[np.float64]:
+    """How often each picture appears in a pass: √(share / frequency) of its rarest class, at least once.
+
+    Repeat-factor sampling (LVIS, arXiv 1908.03195, section 4): `share` is the part of the pictures below which a class
+    counts as rare.
+    """
+    present = [np.unique(sample.classes) for sample in samples]
+    frequency = np.bincount(np.concatenate([*present, np.zeros(0, np.int64)])) / len(samples)
+    factor = np.sqrt(np.maximum(1.0, share / np.maximum(frequency, 1e-9)))
+    return np.array([factor[classes].max(initial=1.0) for classes in present])

@@ -1,4 +1,4 @@
-"""SGD with Nesterov momentum under a warm-up and a cosine: a pure function of the step, resumed without state."""
+"""AdamW or SGD under a warm-up and a cosine; all that changes over a run is a function of the step alone."""
 
 import math
 
@@ -17,9 +17,21 @@ def lr_at(step: int, spec: TrainSpec) -> float:
     return spec.lr * (spec.final_lr + (1 - spec.final_lr) * (1 + math.cos(math.pi * min(1.0, progress))) / 2)
 
 
-def build_optimizer(model: nn.Module, spec: TrainSpec) -> torch.optim.SGD:
+def one_to_one_top(step: int, spec: TrainSpec) -> int:
+    """Anchors a target of the one-to-one head at optimiser step `step`: falls geometrically from one_to_many_top to 1.
+
+    With one anchor from the start, this head sees a tenth of the positives of the other, and a short run leaves it
+    without the rare classes; begun like the one-to-many head, it only has to learn to choose.
+    """
+    relaxed = spec.one_to_one_relax * spec.steps
+    return max(1, round(spec.one_to_many_top ** (1 - step / relaxed))) if step < relaxed else 1
+
+
+def build_optimizer(model: nn.Module, spec: TrainSpec) -> torch.optim.Optimizer:
     """Weight decay on kernels; none on biases and normalisation, which it would only pull off balance."""
     kernels = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": spec.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if spec.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=spec.lr, betas=(spec.momentum, 0.99))  # 0.999 outlasts a short run
     return torch.optim.SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=True)

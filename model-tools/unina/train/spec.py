@@ -4,6 +4,7 @@ The docstring under a field is its help text.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from unina.model import ModelSpec
 
@@ -30,8 +31,11 @@ class TrainSpec:
     crop: int = 256
     """side of the square training crop, pixels; cut from the letterboxed picture at its native scale"""
 
-    lr: float = 0.02
-    """peak learning rate of SGD"""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """adamw learns several times more from a short run; sgd is the classic for hundreds of epochs (try lr 0.02)"""
+
+    lr: float = 0.004
+    """peak learning rate"""
 
     final_lr: float = 0.01
     """learning rate at the end of the cosine, as a fraction of lr"""
@@ -40,10 +44,10 @@ class TrainSpec:
     """part of all steps in which the learning rate climbs from 0"""
 
     momentum: float = 0.9
-    """Nesterov momentum"""
+    """Nesterov momentum of sgd, the first beta of adamw"""
 
-    weight_decay: float = 0.0005
-    """on convolution weights only; biases and normalisation are left alone"""
+    weight_decay: float = 0.05
+    """on convolution weights only (sgd: try 0.0005); biases and normalisation are left alone"""
 
     clip: float = 10.0
     """largest gradient norm"""
@@ -52,7 +56,10 @@ class TrainSpec:
     """memory of the weight average, as a part of all steps; 0 deploys the last weights"""
 
     one_to_many_top: int = 10
-    """anchors a target in the one-to-many head (the one-to-one head has 1)"""
+    """anchors a target in the one-to-many head"""
+
+    one_to_one_relax: float = 0.6
+    """part of the run in which the one-to-one head's anchors a target fall from one_to_many_top to 1"""
 
     alpha: float = 0.5
     """exponent of the score in the matching metric s^α · IoU^β (arXiv 2108.07755); the same for both heads"""
@@ -95,6 +102,7 @@ class TrainSpec:
             ("clip", 1e-6, 1e9),
             ("ema", 0, 1),
             ("one_to_many_top", 1, 1000),
+            ("one_to_one_relax", 0, 1),
             ("alpha", 0, 20),
             ("beta", 0, 20),
             ("class_gain", 0, 1000),
@@ -124,6 +132,9 @@ class AugmentSpec:
     focus: float = 0.8
     """part of the crops that are placed over a cone, its class drawn evenly; the others fall anywhere"""
 
+    balance: float = 0.5
+    """pictures are repeated for the sake of classes that stand in fewer than this part of them; 0 takes all alike"""
+
     scale_min: float = 0.7
     """smallest zoom, drawn log-uniformly up to scale_max"""
 
@@ -152,7 +163,7 @@ class AugmentSpec:
     """a box cut by the crop's edge is kept when at least this part of its area remains"""
 
     def __post_init__(self) -> None:
-        for name in ("focus", "flip", "saturation", "value", "blur", "noise", "keep_visible"):
+        for name in ("focus", "balance", "flip", "saturation", "value", "blur", "noise", "keep_visible"):
             check_range(f"augment.{name}", getattr(self, name), 0, 1)
         check_range("augment.hue", self.hue, 0, 10)  # more would bring orange and yellow together
         check_range("augment.scale_min", self.scale_min, 0.1, 10)

@@ -154,7 +154,7 @@ class Trainer:
             group["lr"] = lr
         with torch.autocast("cpu", torch.bfloat16, enabled=train.bf16):
             maps = self.model(batch.x)
-        losses: Losses = self.criterion(maps, batch.targets)
+        losses: Losses = self.criterion(maps, batch.targets, progress.step)
         values = (losses.total.detach(), losses.class_, losses.box, losses.dfl, losses.positives)
         parts = [float(value) for value in values]
         if not math.isfinite(parts[0]):
