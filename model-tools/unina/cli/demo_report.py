@@ -36,7 +36,7 @@ figure { margin: 0; } figure img { width: 100%; border-radius: 8px; display: blo
 figcaption { font-size: .8rem; opacity: .7; }
 table { border-collapse: collapse; margin: .8rem 0; }
 td, th { padding: .35rem .8rem; border-bottom: 1px solid var(--line); }
-td + td, th + th { text-align: right; } svg { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
+th { text-align: left !important; } td + td, th + th { text-align: right !important; } svg { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
 .note { border-left: 4px solid var(--accent); padding: .2rem 1rem; opacity: .85; } code { font-size: .88em; }
 """
 
@@ -145,10 +145,10 @@ def _accuracy_table(accuracy: dict[str, Any]) -> str:
 
 
 def _training_plot(metrics: Path) -> str:
-    """Loss parts and, where it was measured, mAP50 over the epochs, as inline SVG."""
+    """Loss parts and, where it was measured more than once, mAP over the epochs, as inline SVG."""
     table = pd.read_csv(metrics)
     losses = [name for name in table.columns if "loss" in name]
-    scores = [name for name in table.columns if name.startswith("map") and table[name].notna().any()]
+    scores = [name for name in table.columns if name.startswith("map") and table[name].notna().sum() > 1]
     figure, axes = plt.subplots(1, 1 + bool(scores), figsize=(10, 3.2), squeeze=False, layout="constrained")
     for axis, names, title in zip(axes[0], (losses, scores), ("loss", "mAP on val"), strict=False):
         for name in names:
