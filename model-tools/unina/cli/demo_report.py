@@ -36,7 +36,8 @@ figure { margin: 0; } figure img { width: 100%; border-radius: 8px; display: blo
 figcaption { font-size: .8rem; opacity: .7; }
 table { border-collapse: collapse; margin: .8rem 0; }
 td, th { padding: .35rem .8rem; border-bottom: 1px solid var(--line); }
-th { text-align: left !important; } td + td, th + th { text-align: right !important; } svg { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
+th { text-align: left !important; } td + td, th + th { text-align: right !important; }
+svg { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
 .note { border-left: 4px solid var(--accent); padding: .2rem 1rem; opacity: .85; } code { font-size: .88em; }
 """
 
