@@ -34,7 +34,6 @@ def main() -> int:
     arguments = parser.parse_args()
     begin = time.monotonic()
     try:
-        arguments.output.mkdir(parents=True, exist_ok=True)
         result = run(arguments.output, arguments.data)
     except (StepError, DataError) as error:
         console.print(f"[bold red]demo:[/] {error}", highlight=False)
@@ -48,6 +47,7 @@ def main() -> int:
 
 def run(output: Path, data: Path | None) -> dict[str, Any]:
     """All steps, in order; returns what the report and the table show."""
+    output.mkdir(parents=True, exist_ok=True)
     steps = Steps(output, lambda line: console.print(line, highlight=False))
     bundle, checkpoint = output / "cones.unina", output / "run" / "checkpoint.pt"
     records, frames = output / "detections.jsonl", output / "frames"
