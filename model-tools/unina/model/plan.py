@@ -36,8 +36,8 @@ PLANS: dict[Backbone, Plan] = {
         stem=16,
         widths=(32, 48, 64, 96),
         depths=(1, 2, 2, 2),
-        neck=(32, 32, 48, 64),
-        head=(32, 32, 48, 64),
+        neck=(16, 32, 48, 64),
+        head=(16, 32, 48, 64),
         head_depth=1,
     ),
 }
