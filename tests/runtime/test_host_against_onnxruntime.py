@@ -53,7 +53,7 @@ def convolutions(draw: st.DrawFn) -> tuple[Network, dict[str, np.ndarray]]:
     return network, {"x": rng.integers(-128, 128, (1, *network.shape("x"))).astype(np.int8)}
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(convolutions())
 def test_no_value_differs_from_qlinearconv(case: tuple[Network, dict[str, np.ndarray]]) -> None:
     network, feeds = case

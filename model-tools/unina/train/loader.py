@@ -85,7 +85,7 @@ class Loader:
         size = self.spec.train.batch
         crops = [self.crop(step * size + i) for i in range(size)]
         pictures = [picture for picture, _ in crops]
-        # NumPy only: a torch operator in this thread starts a second team of OpenMP threads, which halves the speed of both
+        # NumPy only: a torch operator in this thread starts a second team of OpenMP threads and halves the speed
         planes = np.empty((size, 3, self.spec.train.crop, self.spec.train.crop), np.float32)
         for plane, picture in zip(planes, pictures, strict=True):
             plane[:] = picture.pixels.transpose(2, 0, 1)
