@@ -19,7 +19,7 @@ from unina.data import Sample, load_dataset, read_image
 from unina.evaluate import TorchStage
 from unina.model import ModelSpec, load_checkpoint
 from unina.train import AugmentSpec, RunSpec, TrainSpec
-from unina.train.loader import repeat_factors
+from unina.train.loader import Loader, repeat_factors
 from unina.train.trainer import Interrupted, Trainer, TrainingError, Watch
 
 COLORS = {0: (200, 60, 20), 1: (20, 200, 240)}  # BGR of blue and yellow
@@ -252,3 +252,16 @@ def test_a_pass_shows_every_picture_and_repeats_the_rare_class() -> None:
     factors = repeat_factors(samples, 0.25)
     assert factors.tolist() == pytest.approx([1] * 14 + [2, 1])
     assert repeat_factors(samples, 0).tolist() == [1] * 16
+
+
+def test_batches_are_contiguous_and_a_pass_leaves_no_picture_out(tmp_path: Path, one_thread: None) -> None:
+    """A channels_last batch would corrupt the heap in torch 2.13's CPU gradient; NumPy's stack() would make one."""
+    dataset = load_dataset(write_dataset(tmp_path / "data", pictures=5))
+    loader = Loader(dataset.split("train"), small_spec(dataset.path, 1))
+    batch = loader.batch(0)
+    assert batch.x.is_contiguous() and batch.x.shape == (4, 3, 96, 96) and batch.x.dtype == torch.float32
+    assert float(batch.x.min()) >= -128 and float(batch.x.max()) <= 127
+    assert sorted(set(loader.draw_order(0))) == list(range(5))
+    assert loader.draw_order(0) == loader.draw_order(0)
+    again = Loader(dataset.split("train"), small_spec(dataset.path, 1)).batch(0)
+    assert torch.equal(batch.x, again.x) and torch.equal(batch.targets.boxes, again.targets.boxes)
