@@ -1,19 +1,13 @@
 """Detector.detect() is letterbox, network and decode, as NumPy computes them one after the other."""
 
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy_decode import numpy_decode
-from tiny_bundle import CLASSES, HEIGHT, REG_MAX, SCALE, STRIDES, WIDTH, TinyBundle, make_bundle
+from tiny_bundle import CLASSES, HEIGHT, REG_MAX, SCALE, STRIDES, WIDTH, TinyBundle
 
 from unina_runtime import Detections, Detector, UninaError, letterbox
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> TinyBundle:
-    return make_bundle(tmp_path / "tiny.unina")
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:

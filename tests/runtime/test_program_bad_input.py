@@ -11,12 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from programs import refuse
-from tiny_bundle import TinyBundle, make_bundle
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> TinyBundle:
-    return make_bundle(tmp_path / "tiny.unina")
+from tiny_bundle import TinyBundle
 
 
 @pytest.fixture

@@ -12,14 +12,9 @@ import cv2
 import numpy as np
 import pytest
 from programs import PROGRAMS, run
-from tiny_bundle import CLASSES, TinyBundle, make_bundle
+from tiny_bundle import CLASSES, TinyBundle
 
 from unina_runtime import Detector
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> TinyBundle:
-    return make_bundle(tmp_path / "tiny.unina")
 
 
 @pytest.fixture
