@@ -6,6 +6,7 @@
 from unina.data.dataset import Dataset, Sample, label_path, load_dataset
 from unina.data.faults import DataError, Fault
 from unina.data.images import image_size, read_image
+from unina.data.remap import remap, remap_dataset
 
 __all__ = [
     "DataError",
@@ -16,4 +17,6 @@ __all__ = [
     "label_path",
     "load_dataset",
     "read_image",
+    "remap",
+    "remap_dataset",
 ]

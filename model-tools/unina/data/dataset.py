@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +16,12 @@ from unina.data.yolo import read_labels
 
 NOT_LABELS = frozenset({"classes.txt", "labels.txt", "notes.txt", "obj.names"})
 """Files that label tools leave beside the labels."""
+ANY = "|"
+"""Joins the names of classes where a label says "one of these": `orange_cone|large_orange_cone`."""
+
+
+def _no_boxes() -> npt.NDArray[np.float32]:
+    return np.zeros((0, 4), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,20 +34,30 @@ class Sample:
     boxes: npt.NDArray[np.float32]
     """N×4 (x0, y0, x1, y1), source pixels, inside the picture"""
     classes: npt.NDArray[np.int64]
-    """N"""
+    """N; below len(names): a class; from there on: any class of a group (`Dataset.groups`)"""
+    ignored: npt.NDArray[np.float32] = field(default_factory=_no_boxes)
+    """M×4, as `boxes`: regions where the trainer asks for nothing and the scorer counts neither hit nor miss"""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A YOLO-txt data set, checked."""
+    """A data set, checked."""
 
     path: Path
-    """the data.yaml"""
+    """the data.yaml, json or folder that it was read from"""
     names: tuple[str, ...]
+    """classes to detect; ignored classes are none of them"""
     splits: dict[str, tuple[Sample, ...]]
     """only those that data.yaml names"""
     warnings: tuple[Fault, ...] = ()
     """what is odd but usable"""
+    groups: tuple[tuple[int, ...], ...] = ()
+    """what a sample's class len(names) + g means: any of the classes groups[g]"""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What a sample's class is called: the names, then the groups as `a|b`."""
+        return (*self.names, *(ANY.join(self.names[index] for index in group) for group in self.groups))
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """The samples of one split.
