@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unina.train.augment import Picture, add_noise, augment, jitter_color, random_crop
+from unina.train.augment import augment
+from unina.train.paste import paste_objects
+from unina.train.photometric import add_noise, vary
+from unina.train.picture import Picture
 from unina.train.spec import AugmentSpec
+from unina.train.view import random_view
 
 CONES = {"blue": (20, 60, 190), "yellow": (240, 200, 20), "orange": (235, 90, 20), "large": (225, 60, 15)}
 """RGB of sunlit cone plastic, by the classes' rulebook colours."""
@@ -31,21 +35,62 @@ def nearest_cone(rgb: np.ndarray) -> str:
     return min(CONES, key=apart).replace("large", "orange")
 
 
+def median_color(pixels: np.ndarray) -> np.ndarray:
+    return np.median(pixels.reshape(-1, 3), axis=0)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(sorted(CONES)),
     st.sampled_from(SHADES),
     st.integers(0, 2**31),
-    st.sampled_from([AugmentSpec(), AugmentSpec(hue=10, saturation=0.5, value=1)]),
+    st.sampled_from([AugmentSpec(jpeg=0.5), AugmentSpec(hue=10, saturation=0.5, value=1, blur=1, noise=1, jpeg=1)]),
 )
 def test_no_cone_takes_the_colour_of_another_class(name: str, shade: float, seed: int, spec: AugmentSpec) -> None:
     color = np.clip(np.array(CONES[name]) * shade, 0, 255)
-    patch = np.broadcast_to(color.astype(np.uint8), (8, 8, 3)).copy()
-    rng = np.random.default_rng(seed)
-    varied = jitter_color(patch, spec, rng).reshape(-1, 3).mean(axis=0)
+    patch = np.broadcast_to(color.astype(np.uint8), (16, 16, 3)).copy()
+    varied = median_color(vary(patch, spec, np.random.default_rng(seed)))
     if varied.max() - varied.min() < 25:
         return  # too dark to have a colour, for the camera as well
     assert nearest_cone(varied) == name.replace("large", "orange")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31))
+def test_every_object_of_a_whole_augmented_crop_has_the_colour_of_its_class(seed: int) -> None:
+    """Mosaic, paste, stretch, rotation, light and compression together, on cones painted in their class's colour."""
+    names = sorted(CONES)
+    picture = marked(np.array([[10.0, 10, 40, 55], [60, 30, 90, 75], [110, 20, 140, 65]]))
+    for box, label in zip(picture.boxes.astype(int), picture.classes, strict=True):
+        picture.pixels[box[1] : box[3], box[0] : box[2]] = CONES[names[label]]
+    spec = AugmentSpec(mosaic=0.5, paste=1, blur=0.5, noise=0.5, jpeg=0.5)
+    crop = augment(picture, 96, spec, np.random.default_rng(seed), lambda rng: picture, lambda rng: picture)
+    for box, label in zip(np.rint(crop.boxes).astype(int), crop.classes, strict=True):
+        x, y, width, height = *box[:2], *(box[2:] - box[:2])
+        middle = crop.pixels[y + height // 2 : y + height * 3 // 4, x + width // 3 : x + width - width // 3]
+        overlapping = ((crop.boxes[:, :2] < box[2:]) & (crop.boxes[:, 2:] > box[:2])).all(axis=1).sum() > 1
+        if middle.size < 48 or overlapping:
+            continue
+        found = median_color(middle)
+        if found.max() - found.min() >= 25:
+            assert nearest_cone(found) == names[label].replace("large", "orange")
+
+
+def test_pasted_objects_are_boxed_where_they_were_painted() -> None:
+    """White objects pasted onto black: every new box is full of white, none hides much of what was there."""
+    donor = marked(np.array([[20.0, 20, 50, 65]]))
+    black = Picture(np.zeros((96, 96, 3), np.uint8), np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+    pasted = 0
+    for seed in range(30):
+        crop = paste_objects(black, lambda rng: donor, AugmentSpec(value=0), np.random.default_rng(seed))
+        pasted += len(crop.boxes)
+        covered = np.zeros((96, 96), bool)
+        for x0, y0, x1, y1 in crop.boxes.astype(int):
+            covered[y0:y1, x0:x1] = True
+            column = crop.pixels[y0:y1, (x0 + x1) // 2, 0]
+            assert column.min() > 200, "the outline reaches from top to bottom in its middle"
+        assert not crop.pixels[~covered].any()
+    assert pasted > 30
 
 
 def test_scaling_rgb_would_have_changed_the_class() -> None:
@@ -76,8 +121,8 @@ def marked(boxes: np.ndarray, height: int = 96, width: int = 160) -> Picture:
 def test_a_box_stays_on_its_pixels(seed: int, x: int, y: int, size: int, flip: float) -> None:
     """The white of each crop spans exactly the box that is said to hold it, to half a pixel of resampling."""
     box = np.array([[x, y, x + size, y + size * 0.75 // 1]], float)
-    spec = AugmentSpec(flip=flip, scale_min=0.8, scale_max=2.0, focus=1.0, keep_visible=0.0)
-    crop = random_crop(marked(box), 64, spec, np.random.default_rng(seed))
+    spec = AugmentSpec(flip=flip, scale_min=0.8, scale_max=2.0, rotate=0, focus=1.0, keep_visible=0.0)
+    crop = random_view(marked(box), (64, 64), spec, np.random.default_rng(seed))
     if not len(crop.boxes):
         return
     bright = (crop.pixels[:, :, 0].astype(float) - np.where(crop.pixels[:, :, 0] == 128, 128, 0)) > 127
@@ -92,7 +137,9 @@ def test_crops_have_valid_boxes_and_the_asked_size(seed: int, count: int, size: 
     rng = np.random.default_rng(seed)
     corner = rng.uniform(0, (140, 80), (count, 2))
     boxes = np.concatenate((corner, corner + rng.uniform(1, 40, (count, 2))), axis=1).clip(0, (160, 96, 160, 96))
-    crop = augment(marked(boxes), size, AugmentSpec(), rng)
+    spec = AugmentSpec(mosaic=0.5, paste=0.5, jpeg=0.5)
+    picture = marked(boxes)
+    crop = augment(picture, size, spec, rng, lambda rng: picture, lambda rng: picture)
     assert crop.pixels.shape == (size, size, 3) and crop.pixels.dtype == np.uint8
     assert len(crop.boxes) == len(crop.classes)
     assert crop.boxes.shape == (len(crop.classes), 4)
@@ -102,8 +149,11 @@ def test_crops_have_valid_boxes_and_the_asked_size(seed: int, count: int, size: 
 
 
 def test_a_crop_larger_than_the_picture_shows_all_of_it_on_grey() -> None:
-    crop = random_crop(
-        marked(np.array([[10.0, 10, 50, 50]])), 256, AugmentSpec(scale_min=1, scale_max=1), np.random.default_rng(1)
+    crop = random_view(
+        marked(np.array([[10.0, 10, 50, 50]])),
+        (256, 256),
+        AugmentSpec(scale_min=1, scale_max=1, stretch=0, rotate=0),
+        np.random.default_rng(1),
     )
     assert len(crop.boxes) == 1
     assert 256 * 256 - 98 * 162 <= (crop.pixels == 128).all(axis=2).sum() <= 256 * 256 - 95 * 159
@@ -111,7 +161,10 @@ def test_a_crop_larger_than_the_picture_shows_all_of_it_on_grey() -> None:
 
 def test_the_same_seed_gives_the_same_crop() -> None:
     picture = marked(np.array([[10.0, 10, 50, 50], [60, 30, 90, 70]]))
-    first, second = (augment(picture, 64, AugmentSpec(), np.random.default_rng(7)) for _ in range(2))
+    spec = AugmentSpec(mosaic=0.5, paste=1, jpeg=0.5)
+    first, second = (
+        augment(picture, 64, spec, np.random.default_rng(7), lambda rng: picture, lambda rng: picture) for _ in range(2)
+    )
     assert np.array_equal(first.pixels, second.pixels) and np.array_equal(first.boxes, second.boxes)
 
 

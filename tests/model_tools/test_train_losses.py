@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unina.model import Detector, ModelSpec
+from unina.model import Detector, DetectorMaps, ModelSpec
 from unina.train.anchors import Anchors, Predictions, boxes_of, distances, sides_of
 from unina.train.assigner import Targets, candidates
-from unina.train.criterion import Criterion
+from unina.train.criterion import Criterion, Scene
 from unina.train.losses import ciou_loss, class_loss, dfl_loss, iou
 from unina.train.schedule import build_optimizer, lr_at, one_to_one_top
 from unina.train.spec import TrainSpec
@@ -77,8 +77,24 @@ def test_class_loss_is_binary_cross_entropy_with_soft_targets() -> None:
     logits = torch.randn(7, 3)
     target = torch.zeros(7, 3)
     target[2, 1], target[5, 0] = 0.7, 0.2
-    found = class_loss(logits, logits[[2, 5], [1, 0]], torch.tensor([0.7, 0.2]))
+    maps = logits.T[None]  # one picture, 3 classes, 7 anchors
+    nowhere, silent = torch.zeros(1, 7, dtype=torch.bool), torch.zeros(0)
+    found = class_loss(maps, nowhere, logits[[2, 5], [1, 0]], torch.tensor([0.7, 0.2]), silent)
     expected = F.binary_cross_entropy_with_logits(logits, target, reduction="sum")
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_class_loss_is_deaf_to_ignored_anchors_and_open_classes() -> None:
+    logits = torch.randn(1, 3, 7)
+    ignored = torch.zeros(1, 7, dtype=torch.bool)
+    ignored[0, 4] = True
+    found = class_loss(logits, ignored, logits[0, [1], [2]], torch.tensor([0.7]), logits[0, [2], [2]])
+    weight = torch.ones(3, 7)
+    weight[:, 4] = 0
+    weight[2, 2] = 0
+    target = torch.zeros(3, 7)
+    target[1, 2] = 0.7
+    expected = F.binary_cross_entropy_with_logits(logits[0], target, weight, reduction="sum")
     assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
 
@@ -147,7 +163,8 @@ def test_perfect_maps_cost_almost_nothing_and_wrong_ones_more(reg_max: int) -> N
     criterion = Criterion(TrainSpec(), (8,), reg_max)
 
     def parts(boxes: torch.Tensor, label: int) -> tuple[float, float]:
-        head, _ = criterion.head_losses((maps_for(boxes, label),), targets, anchors, candidates(targets, anchors), 1)
+        scene = Scene(targets, targets.classes, anchors, candidates(targets, anchors), torch.zeros(1, 64).bool())
+        head, _ = criterion.head_losses(Predictions.of((maps_for(boxes, label),)), scene, 1)
         return float(head[0]), float(head[1])
 
     right, moved, confused = parts(box, 1), parts(box + 4, 1), parts(box, 0)
@@ -179,3 +196,22 @@ def test_weight_decay_is_for_kernels_only() -> None:
     assert {p.ndim for p in decayed["params"]} == {4} and decayed["weight_decay"] > 0
     assert {p.ndim for p in free["params"]} == {1} and free["weight_decay"] == 0
     assert len(decayed["params"]) + len(free["params"]) == len(list(model.parameters()))
+
+
+def test_an_unclear_label_teaches_the_likelier_member_and_leaves_the_other_alone() -> None:
+    """A box labelled "class 1 or 2": the likelier one is taught, at the positive anchor the other gets no gradient."""
+    box = torch.tensor([[12.0, 4, 28, 36]])
+    targets = Targets(box, torch.tensor([3]), torch.tensor([0]))
+    logits = torch.full((1, 3, 8, 8), -4.0)
+    logits[0, 2, 2, 2] = -1.0  # class 2 is likelier inside the box
+    logits.requires_grad_(True)
+    bins = torch.tensor([1.0, 2, 1, 2]).view(1, 4, 1, 1).expand(1, 4, 8, 8)  # the box, seen from its centre
+    maps = DetectorMaps(((logits, bins),), ((logits, bins),))
+    losses = Criterion(TrainSpec(one_to_many_top=1, one_to_one_relax=0), (8,), 1, ((1, 2),))(maps, targets, 0)
+    losses.total.backward()
+    gradient = logits.grad[0]
+    positive = (gradient[2] < 0).nonzero()
+    assert len(positive) == 1
+    y, x = positive[0].tolist()
+    assert gradient[1, y, x] == 0 and gradient[0, y, x] > 0
+    assert (gradient[1].flatten() > 0).sum() == 63

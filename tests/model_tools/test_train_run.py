@@ -20,6 +20,7 @@ from unina.evaluate import TorchStage
 from unina.model import ModelSpec, load_checkpoint
 from unina.train import AugmentSpec, RunSpec, TrainSpec
 from unina.train.loader import Loader, repeat_factors
+from unina.train.mixture import load_mixture
 from unina.train.trainer import Interrupted, Trainer, TrainingError, Watch
 
 COLORS = {0: (200, 60, 20), 1: (20, 200, 240)}  # BGR of blue and yellow
@@ -57,6 +58,10 @@ def small_spec(data: Path, epochs: int, **train: object) -> RunSpec:
     )
 
 
+def trainer_of(spec: RunSpec, output: Path, watch: Watch | None = None, resume: bool = False) -> Trainer:
+    return Trainer(spec, load_mixture(spec), output, watch or Watch(), resume)
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -67,7 +72,7 @@ def one_thread() -> Iterator[None]:
 
 def test_a_few_pictures_are_learnt_by_heart(tmp_path: Path, one_thread: None) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
-    trainer = Trainer(small_spec(dataset.path, 40), dataset, tmp_path / "run")
+    trainer = trainer_of(small_spec(dataset.path, 40), tmp_path / "run")
     result = trainer.run()
     rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
     assert len(rows) == 40
@@ -106,12 +111,12 @@ def stop_after(step: int) -> Callable[[int, float], None]:
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, one_thread: None, stop: int) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
     spec = small_spec(dataset.path, 4, bf16=True)
-    whole = Trainer(spec, dataset, tmp_path / "whole").run()
+    whole = trainer_of(spec, tmp_path / "whole").run()
 
     with pytest.raises(Interrupted):
-        Trainer(spec, dataset, tmp_path / "parts", Watch(step=stop_after(stop))).run()
+        trainer_of(spec, tmp_path / "parts", Watch(step=stop_after(stop))).run()
     torch.manual_seed(99)  # the resumed process starts from other random numbers
-    parts = Trainer(spec, dataset, tmp_path / "parts", resume=True).run()
+    parts = trainer_of(spec, tmp_path / "parts", resume=True).run()
 
     first, second = state_of(tmp_path / "whole"), state_of(tmp_path / "parts")
     assert first.keys() == second.keys()
@@ -128,24 +133,24 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, o
 def test_a_finished_run_resumes_to_the_same_result(tmp_path: Path, one_thread: None) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
     spec = small_spec(dataset.path, 1)
-    first = Trainer(spec, dataset, tmp_path / "run").run()
-    again = Trainer(spec, dataset, tmp_path / "run", resume=True).run()
+    first = trainer_of(spec, tmp_path / "run").run()
+    again = trainer_of(spec, tmp_path / "run", resume=True).run()
     assert (again.steps, again.metrics) == (first.steps, first.metrics)
 
 
 def test_resuming_with_another_spec_or_data_set_is_refused_by_name(tmp_path: Path, one_thread: None) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
-    Trainer(small_spec(dataset.path, 1), dataset, tmp_path / "run").run()
+    trainer_of(small_spec(dataset.path, 1), tmp_path / "run").run()
     with pytest.raises(TrainingError, match=r"train\.lr: 0\.004, now 0\.5"):
-        Trainer(small_spec(dataset.path, 1, lr=0.5), dataset, tmp_path / "run", resume=True)
+        trainer_of(small_spec(dataset.path, 1, lr=0.5), tmp_path / "run", resume=True)
     (tmp_path / "data" / "labels" / "train" / "0.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     with pytest.raises(TrainingError, match="has changed"):
-        Trainer(small_spec(dataset.path, 1), load_dataset(dataset.path), tmp_path / "run", resume=True)
+        trainer_of(small_spec(dataset.path, 1), tmp_path / "run", resume=True)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_pictures(tmp_path: Path, one_thread: None) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
-    trainer = Trainer(small_spec(dataset.path, 1), dataset, tmp_path / "run")
+    trainer = trainer_of(small_spec(dataset.path, 1), tmp_path / "run")
     trainer.model.backbone.stem.conv3.weight.data[0, 0, 0, 0] = math.nan
     with pytest.raises(TrainingError, match=r"step 0: the loss is nan.*\.png.*--train\.lr"):
         trainer.run()
@@ -256,12 +261,11 @@ def test_a_pass_shows_every_picture_and_repeats_the_rare_class() -> None:
 
 def test_batches_are_contiguous_and_a_pass_leaves_no_picture_out(tmp_path: Path, one_thread: None) -> None:
     """A channels_last batch would corrupt the heap in torch 2.13's CPU gradient; NumPy's stack() would make one."""
-    dataset = load_dataset(write_dataset(tmp_path / "data", pictures=5))
-    loader = Loader(dataset.split("train"), small_spec(dataset.path, 1))
+    spec = small_spec(write_dataset(tmp_path / "data", pictures=5), 1)
+    loader = Loader(load_mixture(spec), spec)
     batch = loader.batch(0)
     assert batch.x.is_contiguous() and batch.x.shape == (4, 3, 96, 96) and batch.x.dtype == torch.float32
     assert float(batch.x.min()) >= -128 and float(batch.x.max()) <= 127
-    assert sorted(set(loader.draw_order(0))) == list(range(5))
-    assert loader.draw_order(0) == loader.draw_order(0)
-    again = Loader(dataset.split("train"), small_spec(dataset.path, 1)).batch(0)
+    assert sorted(loader.index_at(position) for position in range(5)) == list(range(5))
+    again = Loader(load_mixture(spec), spec).batch(0)
     assert torch.equal(batch.x, again.x) and torch.equal(batch.targets.boxes, again.targets.boxes)

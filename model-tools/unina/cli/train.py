@@ -15,9 +15,10 @@ from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from unina.data import DataError, load_dataset
+from unina.data import DataError
 from unina.train import RunSpec
 from unina.train.history import EpochRow
+from unina.train.mixture import load_mixture
 from unina.train.trainer import CHECKPOINT, HISTORY, SPEC, Interrupted, Result, Trainer, TrainingError, Watch
 
 console = Console(stderr=True)
@@ -96,7 +97,7 @@ def parse(arguments: Sequence[str]) -> Options:
         raise SpecError(" ".join(str(error).split())) from error
     if values.resume and values.force:
         raise SpecError("--resume goes on with a run, --force throws it away: give one of them")
-    if not spec.data:
+    if not spec.data and not spec.sources:
         raise SpecError("no data set: give --data path/to/data.yaml")
     return Options(spec, Path(values.output), values.resume, values.force, values.json)
 
@@ -153,9 +154,9 @@ def train(options: Options) -> Result:
             raise SpecError(f"{output}: exists already; --resume goes on with that run, --force throws it away")
         if not began:
             raise SpecError(f"{output}: is no run of unina-train; --force only throws away runs")
-    dataset = load_dataset(Path(options.spec.data))
+    mixture = load_mixture(options.spec)
     with display(options) as watch:
-        trainer = Trainer(options.spec, dataset, output, watch, options.resume)
+        trainer = Trainer(options.spec, mixture, output, watch, options.resume)
         if options.force and began:
             for name in (CHECKPOINT, HISTORY, SPEC):
                 (output / name).unlink(missing_ok=True)

@@ -6,6 +6,7 @@ one-to-one head sees detached features, so that its sparse gradient does not dis
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from unina.model.backbone import Backbone
@@ -43,6 +44,7 @@ class Detector(nn.Module):
         plan, strides = PLANS[spec.backbone], spec.strides
         self.backbone = Backbone(plan, spec.block, strides)
         self.neck = RepPan(plan, spec.block, strides, self.backbone.widths)
+        self.one_to_one_gradient = 0.0  # part of the one-to-one head's gradient that reaches the features
         self.one_to_many = Head(plan, spec.block, strides, self.neck.widths, num_classes, spec.reg_max)
         self.one_to_one = Head(plan, spec.block, strides, self.neck.widths, num_classes, spec.reg_max)
 
@@ -50,8 +52,9 @@ class Detector(nn.Module):
         """x: N×3×H×W, RGB pixel − 128; H and W multiples of the coarsest stride."""
         # contiguous: with channels_last, torch 2.13's CPU gradient of the stem's 1×1 convolution corrupts the heap
         features = self.neck(self.backbone((x * INPUT_SCALE).contiguous()))
-        detached = tuple(feature.detach() for feature in features)
-        return DetectorMaps(self.one_to_many(features), self.one_to_one(detached))
+        own = self.one_to_one_gradient
+        damped = tuple(torch.lerp(feature.detach(), feature, own) if own else feature.detach() for feature in features)
+        return DetectorMaps(self.one_to_many(features), self.one_to_one(damped))
 
     def deploy(self) -> DeployedDetector:
         """The fused one-to-one network; equals the eval-mode one-to-one maps to rounding. Leaves this one untouched."""

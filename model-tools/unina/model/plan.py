@@ -1,6 +1,7 @@
 """Widths and depths of the backbones: one row a variant.
 
-Widths are multiples of 8 (pico) or 32, since the DLA computes channels in groups of 32.
+Widths are multiples of 32, in which the DLA computes channels (pico, for tests and demos, of 8), and at most 512. The
+finest level gets the narrowest neck and head: it holds three quarters of all cells.
 """
 
 from dataclasses import dataclass
@@ -39,5 +40,37 @@ PLANS: dict[Backbone, Plan] = {
         neck=(16, 32, 48, 64),
         head=(16, 32, 48, 64),
         head_depth=1,
+    ),
+    "b0": Plan(
+        stem=32,
+        widths=(32, 64, 128, 256),
+        depths=(1, 2, 2, 2),
+        neck=(32, 32, 64, 128),
+        head=(32, 32, 64, 128),
+        head_depth=1,
+    ),
+    "b1": Plan(
+        stem=32,
+        widths=(64, 128, 256, 384),
+        depths=(1, 2, 3, 2),
+        neck=(64, 64, 128, 128),
+        head=(32, 64, 128, 128),
+        head_depth=1,
+    ),
+    "b2": Plan(
+        stem=32,
+        widths=(64, 128, 256, 384),
+        depths=(2, 3, 4, 2),
+        neck=(64, 64, 64, 64),
+        head=(64, 64, 64, 64),
+        head_depth=2,
+    ),
+    "b3": Plan(
+        stem=32,
+        widths=(64, 160, 320, 512),
+        depths=(2, 4, 6, 3),
+        neck=(64, 96, 128, 128),
+        head=(64, 96, 128, 128),
+        head_depth=2,
     ),
 }

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Literal
 
 Level = Literal["p2", "p3", "p4", "p5"]
-Backbone = Literal["pico"]
+Backbone = Literal["pico", "b0", "b1", "b2", "b3"]
 Block = Literal["qarep", "rep"]
 
 
@@ -19,7 +19,7 @@ class ModelSpec:
     """The network: backbone, block, input size and what the heads predict."""
 
     backbone: Backbone = "pico"
-    """stage plan: pico trains on a CPU in minutes"""
+    """stage plan, from small to large (docs/models.md); pico trains on a CPU in minutes"""
 
     block: Block = "qarep"
     """qarep keeps its accuracy in INT8 (arXiv 2212.01593); rep is the plain RepVGG block, which loses it"""

@@ -6,7 +6,7 @@ metric (arXiv 2405.14458, section 3.1). Targets of a whole batch are one flat li
 anchor inside it are ever computed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -29,9 +29,13 @@ class Targets:
     boxes: Tensor
     """T×4 xyxy, input pixels"""
     classes: Tensor
-    """T, int64"""
+    """T, int64; an index ≥ the number of classes means one of a group of them"""
     images: Tensor
     """T, int64: which picture of the batch"""
+    ignored: Tensor = field(default_factory=lambda: torch.zeros(0, 4))
+    """I×4 xyxy: regions in which nothing is to be learnt"""
+    ignored_images: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    """I, int64"""
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -70,6 +74,14 @@ def candidates(targets: Targets, anchors: Anchors) -> Pairs:
     reach = offset.amax(dim=2)
     target, anchor = torch.nonzero(reach < 1, as_tuple=True)
     return Pairs(target, targets.images[target] * len(anchors) + anchor, 1 - reach[target, anchor])
+
+
+def ignored_rows(targets: Targets, anchors: Anchors, images: int) -> Tensor:
+    """images×A, bool: anchors inside an ignored region."""
+    rows = torch.zeros(images, len(anchors), dtype=torch.bool)
+    for box, image in zip(targets.ignored, targets.ignored_images, strict=True):
+        rows[image] |= ((anchors.points > box[:2]) & (anchors.points < box[2:])).all(dim=1)
+    return rows
 
 
 def assign(pairs: Pairs, scores: Tensor, overlaps: Tensor, top: int, alpha: float, beta: float) -> Assignment:

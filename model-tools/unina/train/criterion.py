@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from unina.model.detector import DetectorMaps
-from unina.model.head import LevelMaps
 from unina.train.anchors import Anchors, Predictions, boxes_of, distances, sides_of
-from unina.train.assigner import Pairs, Targets, assign, candidates
+from unina.train.assigner import Pairs, Targets, assign, candidates, ignored_rows
+from unina.train.groups import other_members, resolve_groups
 from unina.train.losses import ciou_loss, class_loss, dfl_loss, iou
 from unina.train.schedule import one_to_one_top
 from unina.train.spec import TrainSpec
@@ -26,11 +26,28 @@ class Losses:
     """anchors of the one-to-many head that answered for a target"""
 
 
+@dataclass(frozen=True)
+class Scene:
+    """What both heads of a batch are measured against."""
+
+    targets: Targets
+    classes: Tensor
+    """T, the targets' classes with every group decided"""
+    anchors: Anchors
+    pairs: Pairs
+    ignored: Tensor
+    """N×A, bool"""
+
+
 class Criterion:
     """Turns maps and targets into losses."""
 
-    def __init__(self, spec: TrainSpec, strides: tuple[int, ...], reg_max: int) -> None:
+    def __init__(
+        self, spec: TrainSpec, strides: tuple[int, ...], reg_max: int, groups: tuple[tuple[int, ...], ...] = ()
+    ) -> None:
+        """`groups`: what the target classes past the last mean, "one of these" each."""
         self.spec = spec
+        self.groups = groups
         self.strides = strides
         self.reg_max = reg_max
 
@@ -39,28 +56,35 @@ class Criterion:
         sizes = [(int(logits.shape[2]), int(logits.shape[3])) for logits, _ in maps.one_to_many]
         anchors = Anchors.of(sizes, self.strides)
         pairs = candidates(targets, anchors)
-        many, positives = self.head_losses(maps.one_to_many, targets, anchors, pairs, self.spec.one_to_many_top)
-        one, _ = self.head_losses(maps.one_to_one, targets, anchors, pairs, one_to_one_top(step, self.spec))
+        ignored = ignored_rows(targets, anchors, maps.one_to_many[0][0].shape[0])
+        many_predictions, one_predictions = Predictions.of(maps.one_to_many), Predictions.of(maps.one_to_one)
+        classes = resolve_groups(targets.classes, pairs, many_predictions, self.groups)
+        scene = Scene(targets, classes, anchors, pairs, ignored)
+        many, positives = self.head_losses(many_predictions, scene, self.spec.one_to_many_top)
+        one, _ = self.head_losses(one_predictions, scene, one_to_one_top(step, self.spec))
         gains = torch.tensor([self.spec.class_gain, self.spec.box_gain, self.spec.dfl_gain])
         parts = (many + one) * gains
         return Losses(parts.sum(), parts[0].detach(), parts[1].detach(), parts[2].detach(), positives)
 
-    def head_losses(
-        self, levels: tuple[LevelMaps, ...], targets: Targets, anchors: Anchors, pairs: Pairs, top: int
-    ) -> tuple[Tensor, int]:
+    def head_losses(self, predictions: Predictions, scene: Scene, top: int) -> tuple[Tensor, int]:
         """Class, box and distribution loss of one head as a tensor of three, and its number of positives."""
-        predictions = Predictions.of(levels)
+        targets, classes, anchors, pairs = scene.targets, scene.classes, scene.anchors, scene.pairs
         with torch.no_grad():
             anchor = pairs.rows % len(anchors)
             sides = distances(predictions.bins_at(pairs.rows), self.reg_max)
             predicted = boxes_of(sides, anchors.points[anchor], anchors.strides[anchor])
             overlaps = iou(predicted, targets.boxes[pairs.targets])
-            scores = predictions.logits_at(pairs.rows, targets.classes[pairs.targets]).sigmoid()
+            scores = predictions.logits_at(pairs.rows, classes[pairs.targets]).sigmoid()
             positives = assign(pairs, scores, overlaps, top, self.spec.alpha, self.spec.beta)
         normaliser = positives.scores.sum().clamp(min=1)
         rows, target = positives.rows, positives.targets
-        hits = predictions.logits_at(rows, targets.classes[target])
-        class_part = class_loss(predictions.logits, hits, positives.scores) / normaliser
+        hits = predictions.logits_at(rows, classes[target])
+        ignored = scene.ignored.flatten().index_fill(0, rows, False).view_as(scene.ignored)  # a positive stays one
+        owner, member = other_members(
+            targets.classes[target], classes[target], self.groups, predictions.logits.shape[1]
+        )
+        silent = predictions.logits_at(rows[owner], member)
+        class_part = class_loss(predictions.logits, ignored, hits, positives.scores, silent) / normaliser
         if len(rows) == 0:
             silent = predictions.bins.sum() * 0.0
             return torch.stack((class_part, silent, silent)), 0

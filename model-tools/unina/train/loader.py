@@ -1,6 +1,6 @@
-"""Batches of crops: pictures are letterboxed once and kept in memory, crops are a pure function of seed and position.
+"""Batches of crops: pictures are decoded once and kept in memory, crops are a pure function of seed and position.
 
-Since crop i of a run depends on nothing but the seed and i, resuming at any step continues the same stream.
+Since crop i of a run depends on nothing but the spec and i, resuming at any step continues the same stream.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -8,18 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from unina.data import Sample, read_image
-from unina.data.letterbox import letterbox_sample
 from unina.train.assigner import Targets
-from unina.train.augment import Picture, augment
+from unina.train.augment import augment
+from unina.train.mixture import Mixture
+from unina.train.picture import Picture
 from unina.train.spec import RunSpec
 
-ORDER, CROP = 0, 1  # what a random stream is for
+ORDER, CROP, PATTERN = 0, 1, 2  # what a random stream is for
+PATTERN_LENGTH = 1000
+"""Positions after which the mixture of the sources repeats; a share is kept to a thousandth."""
 
 
 @dataclass(frozen=True)
@@ -36,49 +40,63 @@ class Batch:
 class Loader:
     """The endless, seeded stream of training batches."""
 
-    def __init__(self, samples: Sequence[Sample], spec: RunSpec, advance: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, mixture: Mixture, spec: RunSpec, advance: Callable[[], None] = lambda: None) -> None:
         """`advance` is called after each picture that is read. Raises DataError for an unreadable one."""
-        self.samples = samples
         self.spec = spec
-        size = spec.model.input_height * spec.model.input_width * 3
-        kept = min(len(samples), spec.train.cache_mb * 2**20 // size)
+        self.samples = mixture.samples
+        self.left = spec.train.cache_mb * 2**20
 
-        def read(index: int) -> Picture:
-            picture = self.letterboxed(samples[index])
+        def read(sample: Sample) -> Picture | None:
+            picture = self.decoded(sample)
+            self.left -= picture.pixels.nbytes
             advance()
-            return picture
+            return picture if self.left >= 0 else None
 
         with ThreadPoolExecutor(2) as pool:
-            self.cache = list(pool.map(read, range(kept)))
-        self.repeats = repeat_factors(samples, spec.augment.balance)
-        self.order = lru_cache(maxsize=4)(self.draw_order)
-        self.pass_length = int(np.floor(self.repeats.sum()))
+            self.cache = list(pool.map(read, self.samples))
+        first = np.cumsum([0, *(len(source.samples) for source in mixture.sources)])
+        self.streams = [
+            Stream(source.samples, int(start), spec.augment.balance, (spec.train.seed, ORDER, number))
+            for number, (source, start) in enumerate(zip(mixture.sources, first, strict=False))
+        ]
+        self.pattern = draw_pattern([source.share for source in mixture.sources], spec.train.seed)
+        self.holders = holders(self.samples)
 
-    def letterboxed(self, sample: Sample) -> Picture:
-        """The sample as the network will see it on the device."""
-        height, width = self.spec.model.input_height, self.spec.model.input_width
-        pixels, boxes, _ = letterbox_sample(read_image(sample.image), sample.boxes, height, width)
-        return Picture(pixels, boxes, sample.classes)
+    def decoded(self, sample: Sample) -> Picture:
+        """The picture as it lies on disk, and how much smaller the network will see it."""
+        model = self.spec.model
+        scale = min(model.input_height / sample.height, model.input_width / sample.width)
+        pixels = np.ascontiguousarray(cv2.cvtColor(read_image(sample.image), cv2.COLOR_BGR2RGB))
+        return Picture(np.asarray(pixels, np.uint8), sample.boxes, sample.classes, sample.ignored, scale)
 
-    def draw_order(self, turn: int) -> list[int]:
-        """One pass: every sample, rare classes repeated, shuffled; as many entries as the repeats sum to, rounded."""
-        rng = np.random.default_rng((self.spec.train.seed, ORDER, turn))
-        whole = np.floor(self.repeats)
-        chance = self.repeats - whole
-        count = whole.astype(np.int64)
-        extra = self.pass_length - int(count.sum())
-        if extra > 0:
-            count[rng.choice(len(count), extra, replace=False, p=chance / chance.sum())] += 1
-        order = np.repeat(np.arange(len(count)), count)
-        return [int(i) for i in rng.permutation(order)]
+    def picture(self, index: int) -> Picture:
+        """Picture number `index` of all sources, from memory or from disk."""
+        return self.cache[index] or self.decoded(self.samples[index])
+
+    def index_at(self, position: int) -> int:
+        """Which picture crop number `position` of the run is cut from."""
+        turn, place = divmod(position, PATTERN_LENGTH)
+        source = int(self.pattern[place])
+        before = turn * int((self.pattern == source).sum()) + int((self.pattern[:place] == source).sum())
+        return self.streams[source].index_at(before)
 
     def crop(self, position: int) -> tuple[Picture, str]:
         """Crop number `position` of the run and the name of its picture."""
-        turn, place = divmod(position, self.pass_length)
-        index = self.order(turn)[place]
-        picture = self.cache[index] if index < len(self.cache) else self.letterboxed(self.samples[index])
-        rng = np.random.default_rng((self.spec.train.seed, CROP, position))
-        return augment(picture, self.spec.train.crop, self.spec.augment, rng), self.samples[index].image.name
+        train, spec = self.spec.train, self.spec.augment
+        index = self.index_at(position)
+        rng = np.random.default_rng((train.seed, CROP, position))
+        mosaic_open = position < (1 - spec.mosaic_close) * train.steps * train.batch
+        crop = augment(self.picture(index), train.crop, spec, rng, self.another, self.donor, mosaic_open)
+        return crop, self.samples[index].image.name
+
+    def another(self, rng: np.random.Generator) -> Picture:
+        """Any picture, the sources mixed as ever."""
+        return self.picture(self.index_at(int(rng.integers(0, 2**31))))
+
+    def donor(self, rng: np.random.Generator) -> Picture:
+        """A picture with objects, of a class drawn evenly."""
+        chosen = self.holders[int(rng.integers(len(self.holders)))]
+        return self.picture(int(rng.choice(chosen)))
 
     def batch(self, step: int) -> Batch:
         """The batch of optimiser step `step`."""
@@ -94,6 +112,8 @@ class Loader:
             torch.from_numpy(np.concatenate([picture.boxes for picture in pictures])),
             torch.from_numpy(np.concatenate([picture.classes for picture in pictures])),
             torch.from_numpy(np.repeat(np.arange(size), [len(picture.boxes) for picture in pictures])),
+            torch.from_numpy(np.concatenate([picture.ignored for picture in pictures])),
+            torch.from_numpy(np.repeat(np.arange(size), [len(picture.ignored) for picture in pictures])),
         )
         return Batch(torch.from_numpy(planes), targets, tuple(name for _, name in crops))
 
@@ -108,6 +128,42 @@ class Loader:
                 yield batch
 
 
+class Stream:
+    """The endless order of one source's pictures: pass after pass, each shuffled anew, rare classes repeated."""
+
+    def __init__(self, samples: Sequence[Sample], start: int, balance: float, key: tuple[int, ...]) -> None:
+        """`start`: index of the first sample among those of all sources; `key` seeds the order."""
+        self.start, self.key = start, key
+        self.repeats = repeat_factors(samples, balance)
+        self.length = int(np.floor(self.repeats.sum()))
+        self.order = lru_cache(maxsize=4)(self.draw_order)
+
+    def index_at(self, position: int) -> int:
+        """The picture at a position of the stream."""
+        turn, place = divmod(position, self.length)
+        return self.start + self.order(turn)[place]
+
+    def draw_order(self, turn: int) -> list[int]:
+        """One pass: every sample, rare classes repeated, shuffled; as many entries as the repeats sum to, rounded."""
+        rng = np.random.default_rng((*self.key, turn))
+        whole = np.floor(self.repeats)
+        chance = self.repeats - whole
+        count = whole.astype(np.int64)
+        extra = self.length - int(count.sum())
+        if extra > 0:
+            count[rng.choice(len(count), extra, replace=False, p=chance / chance.sum())] += 1
+        order = np.repeat(np.arange(len(count)), count)
+        return [int(i) for i in rng.permutation(order)]
+
+
+def draw_pattern(shares: Sequence[float], seed: int) -> npt.NDArray[np.int64]:
+    """Which source each of PATTERN_LENGTH positions takes: every source at least once, by share, shuffled."""
+    counts = np.maximum(1, np.floor(np.array(shares) * PATTERN_LENGTH)).astype(np.int64)
+    counts[int(np.argmax(counts))] += PATTERN_LENGTH - int(counts.sum())
+    pattern = np.repeat(np.arange(len(counts)), counts)
+    return np.random.default_rng((seed, PATTERN)).permutation(pattern)
+
+
 def repeat_factors(samples: Sequence[Sample], share: float) -> npt.NDArray[np.float64]:
     """How often each picture appears in a pass: √(share / frequency) of its rarest class, at least once.
 
@@ -118,3 +174,9 @@ def repeat_factors(samples: Sequence[Sample], share: float) -> npt.NDArray[np.fl
     frequency = np.bincount(np.concatenate([*present, np.zeros(0, np.int64)])) / len(samples)
     factor = np.sqrt(np.maximum(1.0, share / np.maximum(frequency, 1e-9)))
     return np.array([factor[classes].max(initial=1.0) for classes in present])
+
+
+def holders(samples: Sequence[Sample]) -> list[npt.NDArray[np.int64]]:
+    """For each class that occurs, the pictures it stands in."""
+    labels = sorted({int(label) for sample in samples for label in sample.classes})
+    return [np.array([i for i, sample in enumerate(samples) if label in sample.classes]) for label in labels]

@@ -47,9 +47,15 @@ def dfl_loss(bins: Tensor, sides: Tensor, reg_max: int) -> Tensor:
     return -(below + above).view(-1, 4).mean(dim=1)
 
 
-def class_loss(logits: Tensor, positives: Tensor, scores: Tensor) -> Tensor:
+def class_loss(logits: Tensor, ignored: Tensor, positives: Tensor, scores: Tensor, silent: Tensor) -> Tensor:
     """Binary cross-entropy with soft targets, summed: BCE(x, t) = softplus(x) − x·t.
 
-    logits: all of them, of any shape; positives: those P whose target is not 0; scores: their targets.
+    Args:
+        logits: N×classes×A.
+        ignored: N×A, bool: anchors that are neither positive nor negative.
+        positives: P of the logits, those whose target is not 0, ignored or not.
+        scores: P, their targets.
+        silent: Q of the logits, at anchors not ignored, that are to be left out.
     """
-    return F.softplus(logits).sum() - (positives * scores).sum()
+    background = F.softplus(logits).masked_fill(ignored[:, None], 0.0).sum()
+    return background - F.softplus(silent).sum() - (positives * scores).sum()

@@ -29,7 +29,10 @@ class TrainSpec:
     """crops an optimiser step"""
 
     crop: int = 256
-    """side of the square training crop, pixels; cut from the letterboxed picture at its native scale"""
+    """side of the square training crop, pixels; cut at about the scale at which the network sees the picture"""
+
+    init_from: str = ""
+    """checkpoint to start from: weights whose name and shape agree are taken, class rows by class name"""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """adamw learns several times more from a short run; sgd is the classic for hundreds of epochs (try lr 0.02)"""
@@ -61,6 +64,9 @@ class TrainSpec:
     one_to_one_relax: float = 0.6
     """part of the run in which the one-to-one head's anchors a target fall from one_to_many_top to 1"""
 
+    one_to_one_gradient: float = 0.0
+    """part of the one-to-one head's gradient that reaches neck and backbone; 0 detaches it, as YOLOv10 does"""
+
     alpha: float = 0.5
     """exponent of the score in the matching metric s^α · IoU^β (arXiv 2108.07755); the same for both heads"""
 
@@ -86,7 +92,7 @@ class TrainSpec:
     """of the first weights and of every crop"""
 
     cache_mb: int = 4096
-    """memory for letterboxed pictures; what does not fit is read again each time"""
+    """memory for decoded pictures; what does not fit is read again each time"""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -103,6 +109,7 @@ class TrainSpec:
             ("ema", 0, 1),
             ("one_to_many_top", 1, 1000),
             ("one_to_one_relax", 0, 1),
+            ("one_to_one_gradient", 0, 1),
             ("alpha", 0, 20),
             ("beta", 0, 20),
             ("class_gain", 0, 1000),
@@ -132,17 +139,35 @@ class AugmentSpec:
     focus: float = 0.8
     """part of the crops that are placed over a cone, its class drawn evenly; the others fall anywhere"""
 
+    horizon: float = 0.5
+    """part of the other crops that lie level with the cones, where the clutter is that looks like them"""
+
     balance: float = 0.5
     """pictures are repeated for the sake of classes that stand in fewer than this part of them; 0 takes all alike"""
 
     scale_min: float = 0.7
-    """smallest zoom, drawn log-uniformly up to scale_max"""
+    """smallest zoom, drawn log-uniformly up to scale_max; at zoom 1 a cone is as large as the network will see it"""
 
     scale_max: float = 1.5
     """largest zoom"""
 
+    stretch: float = 0.1
+    """width over height is multiplied by 1 − this … 1 + this"""
+
+    rotate: float = 3.0
+    """largest rotation, degrees"""
+
     flip: float = 0.5
     """part of the crops that are mirrored"""
+
+    mosaic: float = 0.0
+    """part of the crops that are put together from four"""
+
+    mosaic_close: float = 0.15
+    """last part of the run without mosaics, so that it ends on pictures as they are"""
+
+    paste: float = 0.0
+    """part of the crops into which objects of other pictures are pasted, rare classes as often as common ones"""
 
     hue: float = 3.0
     """largest hue shift, degrees; orange and yellow cones lie about 30 degrees apart"""
@@ -159,15 +184,43 @@ class AugmentSpec:
     noise: float = 0.2
     """part of the crops that get sensor noise"""
 
+    jpeg: float = 0.0
+    """part of the crops that are compressed as video stills are"""
+
     keep_visible: float = 0.4
-    """a box cut by the crop's edge is kept when at least this part of its area remains"""
+    """a box cut by the crop's edge is kept when at least this part of its area remains, else ignored"""
 
     def __post_init__(self) -> None:
-        for name in ("focus", "balance", "flip", "saturation", "value", "blur", "noise", "keep_visible"):
+        for name in (
+            *("focus", "horizon", "balance", "flip", "mosaic", "mosaic_close", "paste"),
+            *("saturation", "value", "blur", "noise", "jpeg", "keep_visible"),
+        ):
             check_range(f"augment.{name}", getattr(self, name), 0, 1)
         check_range("augment.hue", self.hue, 0, 10)  # more would bring orange and yellow together
+        check_range("augment.stretch", self.stretch, 0, 0.5)
+        check_range("augment.rotate", self.rotate, 0, 15)  # boxes stay upright: more would loosen them
         check_range("augment.scale_min", self.scale_min, 0.1, 10)
         check_range("augment.scale_max", self.scale_max, self.scale_min, 10)
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A split of a data set and what its classes mean to the model."""
+
+    data: str
+    """data set, as unina-data reads it: a data.yaml, COCO json, KITTI or Supervisely folder"""
+
+    split: str = "train"
+    """split of the data set"""
+
+    share: float = 1.0
+    """crops from this source, in proportion to the other sources' shares"""
+
+    classes: dict[str, str] = field(default_factory=dict)
+    """its class → the model's; "a|b" where its labels do not tell a from b, "ignore" or "drop"; else names agree"""
+
+    def __post_init__(self) -> None:
+        check_range("sources.share", self.share, 1e-6, 1e6)
 
 
 @dataclass(frozen=True)
@@ -175,13 +228,28 @@ class RunSpec:
     """A whole training run."""
 
     data: str = ""
-    """data.yaml of the data set"""
+    """data set to train on (split train) and to validate on (split val); or give sources and validation"""
+
+    sources: tuple[SourceSpec, ...] = ()
+    """what to train on, mixed by share"""
+
+    validation: SourceSpec | None = None
+    """what to validate on"""
+
+    classes: tuple[str, ...] = ()
+    """the model's classes; default: those of the first data set"""
 
     model: ModelSpec = field(default_factory=ModelSpec)
     train: TrainSpec = field(default_factory=TrainSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sources", tuple(self.sources))  # YAML gives lists
+        object.__setattr__(self, "classes", tuple(self.classes))
         if self.train.crop % self.model.strides[-1]:
             stride, level = self.model.strides[-1], self.model.levels[-1]
             raise ValueError(f"train.crop: {self.train.crop}: must be a multiple of {stride}, the stride of {level}")
+        if self.data and self.sources:
+            raise ValueError(f"data: {self.data}: sources are given too; name it there")
+        if self.validation and not self.sources:
+            raise ValueError("validation: needs sources; with data, its split val validates")

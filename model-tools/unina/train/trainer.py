@@ -11,7 +11,6 @@ import cv2
 import torch
 import yaml
 
-from unina.data import DataError, Dataset, Fault
 from unina.evaluate import Metrics, TorchStage, evaluate
 from unina.model import CheckpointError, Detector, save_checkpoint
 from unina.model.checkpoint import read_payload
@@ -20,8 +19,10 @@ from unina.train.ema import WeightAverage
 from unina.train.history import EpochRow, write_history, write_text
 from unina.train.interrupt import Interrupt
 from unina.train.loader import Batch, Loader
+from unina.train.mixture import Mixture, merged_names, merged_samples, merged_stage
 from unina.train.schedule import build_optimizer, lr_at
 from unina.train.spec import RunSpec
+from unina.train.transfer import take_weights
 
 CHECKPOINT, HISTORY, SPEC = "checkpoint.pt", "metrics.csv", "spec.yaml"
 
@@ -81,32 +82,31 @@ class Trainer:
     """One run in one folder."""
 
     def __init__(
-        self, spec: RunSpec, dataset: Dataset, output: Path, watch: Watch = Watch(), resume: bool = False
+        self, spec: RunSpec, mixture: Mixture, output: Path, watch: Watch = Watch(), resume: bool = False
     ) -> None:
         """Reads the pictures; `resume` continues the run in `output`.
 
         Raises:
-            DataError: no labelled box to train on, or an unreadable picture.
+            DataError: an unreadable picture.
             TrainingError: there is no such run to resume, or it is another one.
         """
-        self.spec, self.dataset, self.output, self.watch = spec, dataset, output, watch
-        samples = dataset.split("train")
-        if not any(len(sample.boxes) for sample in samples):
-            message = f"not one labelled box in {len(samples)} pictures; check that labels/ lies beside images/"
-            raise DataError([Fault(dataset.path, None, "train", message)])
+        self.spec, self.mixture, self.output, self.watch = spec, mixture, output, watch
         cv2.setNumThreads(1)  # the crops of a batch are prepared in a thread of their own
         if spec.train.threads:
             torch.set_num_threads(spec.train.threads)
         torch.manual_seed(spec.train.seed)
-        self.model = Detector(spec.model, len(dataset.names), dataset.names)
+        self.model = Detector(spec.model, len(mixture.names), mixture.names)
+        self.model.one_to_one_gradient = spec.train.one_to_one_gradient
+        if spec.train.init_from and not resume:
+            take_weights(self.model, Path(spec.train.init_from))
         self.optimizer = build_optimizer(self.model, spec.train)
         self.average = WeightAverage(self.model, spec.train.steps, spec.train.ema)
-        self.criterion = Criterion(spec.train, spec.model.strides, spec.model.reg_max)
+        self.criterion = Criterion(spec.train, spec.model.strides, spec.model.reg_max, mixture.groups)
         self.progress = Progress()
         if resume:
             self.restore()
-        watch.reading(len(samples))
-        self.loader = Loader(samples, spec, watch.read)
+        watch.reading(len(mixture.samples))
+        self.loader = Loader(mixture, spec, watch.read)
 
     def run(self) -> Result:
         """Trains to the end and validates.
@@ -197,10 +197,12 @@ class Trainer:
 
     def validate(self) -> Metrics | None:
         """Accuracy of the averaged model, deployed, on the val split; None when it has no labelled box."""
-        samples = self.dataset.splits.get("val", ())
-        if not any(len(sample.boxes) for sample in samples):
+        mixture = self.mixture
+        if not any(len(sample.boxes) for sample in mixture.validation):
             return None
-        return evaluate(TorchStage(self.average.model.deploy()), samples, self.dataset.names)
+        stage = merged_stage(TorchStage(self.average.model.deploy()), mixture)
+        samples, names = merged_samples(mixture.validation, mixture), merged_names(mixture)
+        return evaluate(stage, samples, names)
 
     def save(self, metrics: Metrics | None = None) -> None:
         """Writes the checkpoint: averaged weights to deploy, and the state to go on from."""
@@ -211,8 +213,8 @@ class Trainer:
             "epoch": progress.step // self.spec.train.epoch_steps,
             "seed": self.spec.train.seed,
             "seconds": progress.seconds,
-            "dataset": str(self.dataset.path),
-            "dataset_sha256": self.dataset.sha256,
+            "dataset": ", ".join(source.data for source in self.spec.sources) or self.spec.data,
+            "dataset_sha256": self.mixture.sha256,
             "spec": plain(self.spec),
             "metrics": None if metrics is None else asdict(metrics),
         }
@@ -237,8 +239,8 @@ class Trainer:
                     f"{path}: was trained with another spec ({difference}); "
                     f"resume with {self.output / SPEC} or start anew with --force"
                 )
-            if info["dataset_sha256"] != self.dataset.sha256:
-                raise TrainingError(f"{path}: {self.dataset.path} has changed since; start anew with --force")
+            if info["dataset_sha256"] != self.mixture.sha256:
+                raise TrainingError(f"{path}: {info['dataset']} has changed since; start anew with --force")
             self.model.load_state_dict(training["model"])
             self.optimizer.load_state_dict(training["optimizer"])
             self.average.model.load_state_dict(payload["weights"])

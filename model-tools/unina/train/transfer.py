@@ -1,0 +1,64 @@
+"""Transfer learning: starts a model from the weights of another one, as far as they fit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from unina.model import Detector, load_checkpoint
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What was taken over."""
+
+    taken: int
+    """tensors that fitted"""
+    total: int
+    """tensors of the model"""
+    classes: tuple[str, ...]
+    """classes whose outputs were taken over"""
+
+    def __str__(self) -> str:
+        classes = ", ".join(self.classes) or "none"
+        return f"{self.taken} of {self.total} tensors taken over; classes known already: {classes}"
+
+
+@torch.no_grad()
+def take_weights(model: Detector, path: Path) -> Transfer:
+    """Copies every tensor of a checkpoint's averaged weights whose name and shape agree.
+
+    The outputs of the class towers are taken class by class, by name, so that a model of four classes starts from one
+    of three.
+
+    Raises:
+        CheckpointError: the file is no checkpoint.
+    """
+    checkpoint = load_checkpoint(path)
+    source, target = checkpoint.model.state_dict(), model.state_dict()
+    shared = tuple(name for name in model.classes if name in checkpoint.classes)
+    rows = torch.tensor([model.classes.index(name) for name in shared], dtype=torch.int64)
+    source_rows = torch.tensor([checkpoint.classes.index(name) for name in shared], dtype=torch.int64)
+    outputs = class_outputs(model)
+    taken = 0
+    for name, tensor in target.items():
+        given = source.get(name)
+        if given is None:
+            continue
+        if name in outputs and given.shape[1:] == tensor.shape[1:]:
+            tensor[rows] = given[source_rows]
+            taken += bool(shared)
+        elif name not in outputs and given.shape == tensor.shape:
+            tensor.copy_(given)
+            taken += 1
+    return Transfer(taken, len(target), shared)
+
+
+def class_outputs(model: Detector) -> set[str]:
+    """Names of the tensors that hold one row a class."""
+    names = set()
+    for head in ("one_to_many", "one_to_one"):
+        for level, tower in enumerate(getattr(model, head).class_towers):
+            last = len(tower) - 1
+            names |= {f"{head}.class_towers.{level}.{last}.{kind}" for kind in ("weight", "bias")}
+    return names
