@@ -14,6 +14,7 @@ import onnx
 import torch
 
 from unina.data import Sample, read_image
+from unina.evaluate.classes import Groups
 from unina.evaluate.raw_maps import HostMaps, OnnxMaps
 from unina.evaluate.score import MAX_DETECTIONS, Metrics, score
 from unina_runtime import Detections, decode, letterbox
@@ -143,6 +144,6 @@ def run_stage(stage: Stage, samples: Iterable[Sample]) -> list[Detections]:
     return [stage(read_image(sample.image)) for sample in samples]
 
 
-def evaluate(stage: Stage, samples: Sequence[Sample], names: Sequence[str]) -> Metrics:
-    """Runs and scores one stage."""
-    return score(samples, run_stage(stage, samples), names)
+def evaluate(stage: Stage, samples: Sequence[Sample], names: Sequence[str], groups: Groups = ()) -> Metrics:
+    """Runs and scores one stage; `names` and `groups` are the data set's."""
+    return score(samples, run_stage(stage, samples), names, groups)

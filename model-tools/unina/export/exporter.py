@@ -12,7 +12,18 @@ from unina.compress.pictures import CalibrationPictures, sample_paths
 from unina.data import Dataset, Sample, load_dataset, read_image
 from unina.dla.graph import read_graph
 from unina.dla.scales import ScaleMap
-from unina.evaluate import Head, HostStage, Metrics, OnnxStage, Stage, TorchStage, score
+from unina.evaluate import (
+    ClassMap,
+    Head,
+    HostStage,
+    Metrics,
+    OnnxStage,
+    Stage,
+    TorchStage,
+    best_thresholds,
+    map_classes,
+    score_as,
+)
 from unina.export.bundle import BundleDraft, check_output, new_bundle
 from unina.export.cache import format_cache
 from unina.export.lower import Rounding, lower
@@ -20,7 +31,6 @@ from unina.export.manifest import Provenance, labels, manifest
 from unina.export.onnx_graph import export_onnx
 from unina.export.parity import OutputParity, measure_parity, parity_json, require_onnx_parity
 from unina.export.qdq import quantised_model
-from unina.export.thresholds import best_thresholds
 from unina.model import Checkpoint, DeployedDetector, load_checkpoint
 
 PARITY_PICTURES = 8
@@ -100,7 +110,8 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
     check_output(settings.output, force=settings.force)
     checkpoint = load_checkpoint(settings.checkpoint)
     dataset = load_dataset(settings.data)
-    training, scored = _splits(checkpoint, dataset, settings)
+    training, scored = _splits(dataset, settings)
+    classes = _classes(checkpoint, dataset, scored, settings)
 
     deployed = checkpoint.model.deploy()
     head = Head.of_deployed(deployed)
@@ -123,7 +134,7 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
 
     with new_bundle(settings.output, force=settings.force) as draft:
         _add_files(draft, model.SerializeToString(), scales, qdq.SerializeToString(), loadable, checkpoint.classes)
-        accuracy, thresholds = _score(draft, deployed, head, scored, dataset, settings, progress)
+        accuracy, thresholds = _score(draft, deployed, head, scored, classes, settings, progress)
         draft.publish(
             manifest(
                 name=settings.name or settings.output.stem,
@@ -142,15 +153,19 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
     return ExportResult(settings.output, size, checkpoint.classes, thresholds, parity, accuracy)
 
 
-def _splits(
-    checkpoint: Checkpoint, dataset: Dataset, settings: ExportSettings
-) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """The samples to calibrate on and to score on (none with `--no-accuracy`)."""
-    if dataset.names != checkpoint.classes:
+def _classes(checkpoint: Checkpoint, dataset: Dataset, scored: Sequence[Sample], settings: ExportSettings) -> ClassMap:
+    """Which class of the data set each class of the detector is scored as."""
+    try:
+        return map_classes(checkpoint.classes, dataset.names, dataset.groups, scored)
+    except ValueError as error:
         raise ExportError(
             f"{settings.data}: its classes are {', '.join(dataset.names)}; the checkpoint was trained on "
             f"{', '.join(checkpoint.classes)}"
-        )
+        ) from error
+
+
+def _splits(dataset: Dataset, settings: ExportSettings) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """The samples to calibrate on and to score on (none with `--no-accuracy`)."""
     training = dataset.split("train")
     if not training:
         raise ExportError(f"{settings.data}: the split train has no picture to calibrate on")
@@ -179,7 +194,7 @@ def _score(
     deployed: DeployedDetector,
     head: Head,
     samples: Sequence[Sample],
-    dataset: Dataset,
+    classes: ClassMap,
     settings: ExportSettings,
     progress: Progress,
 ) -> tuple[dict[str, Metrics], tuple[float, ...]]:
@@ -202,9 +217,9 @@ def _score(
             for sample in samples:
                 found.append(stage(read_image(sample.image)))
                 advance()
-        accuracy[name] = score(samples, found, dataset.names)
+        accuracy[name] = score_as(classes, samples, found)
         if name == "host":
-            thresholds = best_thresholds(samples, found, head.classes, settings.score_threshold)
+            thresholds = best_thresholds(samples, found, classes, settings.score_threshold)
     return accuracy, thresholds
 
 

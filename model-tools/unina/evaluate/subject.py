@@ -1,0 +1,119 @@
+"""What `unina-eval` is given to score: a bundle, a checkpoint, a training run or saved detections, as named stages."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from unina.data import read_image
+from unina.evaluate.jsonl import read_detections
+from unina.evaluate.stages import Head, HostStage, OnnxStage, Stage, TorchStage
+from unina.model import load_checkpoint
+from unina_runtime import Detections
+
+PictureStage = Callable[[Path], Detections]
+"""The detections of a picture on disk, in classes of the model."""
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A detector, or what one said."""
+
+    path: Path
+    classes: tuple[str, ...]
+    input_size: tuple[int, int] | None
+    """rows, columns; None: unknown (saved detections)"""
+    stages: dict[str, Callable[[], PictureStage]]
+    """by name; each makes itself ready when called"""
+    default_stages: tuple[str, ...]
+    thresholds: tuple[float, ...] | None = None
+    """of the bundle's manifest, one a class"""
+    may_lack_classes: bool = False
+    """classes that were never found are not known"""
+
+    def chosen(self, names: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The named stages, or the default ones. Raises ValueError for one that the subject lacks."""
+        for name in names or ():
+            if name not in self.stages:
+                hint = " (give --checkpoint)" if name == "torch" else ""
+                raise ValueError(f"stage {name!r}: {self.path} has {', '.join(self.stages)}{hint}")
+        return names or self.default_stages
+
+
+def open_subject(
+    path: Path, root: Path, *, checkpoint: Path | None = None, input_size: tuple[int, int] | None = None
+) -> Subject:
+    """Understands what a path is.
+
+    Args:
+        path: NAME.unina, checkpoint.pt, a folder that holds one, or a file of detections.
+        root: the data set's folder, from which saved detections name their pictures.
+        checkpoint: of a bundle, for its stage torch.
+        input_size: rows and columns instead of the model's own.
+
+    Raises:
+        ValueError: none of these, damaged, or an input size that does not fit.
+    """
+    if (path / "manifest.json").exists() or path.suffix == ".unina":
+        return _bundle(path, checkpoint, input_size)
+    if checkpoint is not None:
+        raise ValueError(f"--checkpoint belongs to a bundle; {path} is none")
+    if path.is_dir() and (path / CHECKPOINT).exists():
+        return _checkpoint(path / CHECKPOINT, input_size)
+    if path.is_dir():
+        raise ValueError(f"{path}: neither a bundle (manifest.json) nor a run of unina-train ({CHECKPOINT})")
+    if not path.exists():
+        raise ValueError(f"{path}: no such bundle, checkpoint, run folder or file of detections")
+    if path.suffix in {".jsonl", ".json", ".txt"}:
+        return _saved(path, root, input_size)
+    return _checkpoint(path, input_size)
+
+
+def _bundle(path: Path, checkpoint: Path | None, input_size: tuple[int, int] | None) -> Subject:
+    try:
+        manifest = json.loads((path / "manifest.json").read_text())
+        head = Head.of_manifest(manifest)
+        classes, thresholds = tuple(manifest["classes"]), tuple(float(value) for value in manifest["thresholds"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path / 'manifest.json'}: not a readable bundle manifest ({error})") from error
+    size = (head.height, head.width)
+    if input_size not in {None, size}:
+        raise ValueError(
+            f"--input-size: the input of {path} is fixed at {size[0]}x{size[1]}; give its checkpoint instead"
+        )
+    stages: dict[str, Callable[[], PictureStage]] = {
+        "onnx": lambda: _of_file(OnnxStage(path / "model.onnx", head)),
+        "qdq": lambda: _of_file(OnnxStage(path / "model.qdq.onnx", head)),
+        "host": lambda: _of_file(HostStage(path / "host.loadable", head)),
+    }
+    default = tuple(stages)
+    if checkpoint is not None:
+        stages["torch"] = lambda: _of_file(TorchStage(load_checkpoint(checkpoint).model.deploy(), head))
+    return Subject(path, classes, size, stages, default, thresholds)
+
+
+def _checkpoint(path: Path, input_size: tuple[int, int] | None) -> Subject:
+    loaded = load_checkpoint(path)
+    deployed = loaded.model.deploy()
+    head = Head.of_deployed(deployed)
+    if input_size is not None:
+        if any(side <= 0 or side % head.strides[-1] for side in input_size):
+            raise ValueError(
+                f"--input-size {input_size[0]}x{input_size[1]}: both must be multiples of {head.strides[-1]}, "
+                "the coarsest stride"
+            )
+        head = dataclasses.replace(head, height=input_size[0], width=input_size[1])
+    stages = {"torch": lambda: _of_file(TorchStage(deployed, head))}
+    return Subject(path, loaded.classes, (head.height, head.width), stages, ("torch",))
+
+
+def _saved(path: Path, root: Path, input_size: tuple[int, int] | None) -> Subject:
+    saved = read_detections(path)
+    stages = {"saved": lambda: lambda image: saved.of(image, root)}
+    return Subject(path, saved.names, input_size, stages, ("saved",), may_lack_classes=True)
+
+
+def _of_file(stage: Stage) -> PictureStage:
+    return lambda image: stage(read_image(image))
