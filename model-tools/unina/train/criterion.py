@@ -1,5 +1,6 @@
 """The training loss: assignment and the three losses, for both heads."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -43,10 +44,17 @@ class Criterion:
     """Turns maps and targets into losses."""
 
     def __init__(
-        self, spec: TrainSpec, strides: tuple[int, ...], reg_max: int, groups: tuple[tuple[int, ...], ...] = ()
+        self,
+        spec: TrainSpec,
+        strides: tuple[int, ...],
+        reg_max: int,
+        groups: tuple[tuple[int, ...], ...] = (),
+        total: Callable[[Tensor], Tensor] = lambda tensor: tensor,
     ) -> None:
-        """`groups`: what the target classes past the last mean, "one of these" each."""
+        """`groups`: what the target classes past the last mean, "one of these" each; `total`: the sum over all
+        processes that share a batch."""
         self.spec = spec
+        self.total = total
         self.groups = groups
         self.strides = strides
         self.reg_max = reg_max
@@ -76,7 +84,7 @@ class Criterion:
             overlaps = iou(predicted, targets.boxes[pairs.targets])
             scores = predictions.logits_at(pairs.rows, classes[pairs.targets]).sigmoid()
             positives = assign(pairs, scores, overlaps, top, self.spec.alpha, self.spec.beta)
-        normaliser = positives.scores.sum().clamp(min=1)
+        normaliser = self.total(positives.scores.sum()).clamp(min=1)
         rows, target = positives.rows, positives.targets
         hits = predictions.logits_at(rows, classes[target])
         ignored = scene.ignored.flatten().index_fill(0, rows, False).view_as(scene.ignored)  # a positive stays one

@@ -40,9 +40,19 @@ class Batch:
 class Loader:
     """The endless, seeded stream of training batches."""
 
-    def __init__(self, mixture: Mixture, spec: RunSpec, advance: Callable[[], None] = lambda: None) -> None:
-        """`advance` is called after each picture that is read. Raises DataError for an unreadable one."""
+    def __init__(
+        self,
+        mixture: Mixture,
+        spec: RunSpec,
+        advance: Callable[[], None] = lambda: None,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        """`advance` is called after each picture that is read; `share` (r, w): crops r, r + w, … of every batch.
+
+        Raises DataError for an unreadable picture.
+        """
         self.spec = spec
+        self.share = share
         self.samples = mixture.samples
         self.left = spec.train.cache_mb * 2**20
 
@@ -100,8 +110,9 @@ class Loader:
 
     def batch(self, step: int) -> Batch:
         """The batch of optimiser step `step`."""
-        size = self.spec.train.batch
-        crops = [self.crop(step * size + i) for i in range(size)]
+        whole, (first, stride) = self.spec.train.batch, self.share
+        crops = [self.crop(step * whole + i) for i in range(first, whole, stride)]
+        size = len(crops)
         pictures = [picture for picture, _ in crops]
         # NumPy only: a torch operator in this thread starts a second team of OpenMP threads and halves the speed
         planes = np.empty((size, 3, self.spec.train.crop, self.spec.train.crop), np.float32)
