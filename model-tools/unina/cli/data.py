@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from unina.data.dataset import load_dataset
+from unina.data.load import load_dataset
 from unina.data.faults import DataError, Fault
 from unina.data.statistics import BANDS, measure
 from unina.data.synthesize import synthesize

@@ -19,6 +19,9 @@ class DataYaml:
     root: Path
     """what the splits' sources are relative to"""
     names: tuple[str, ...]
+    """what the label files' indices mean"""
+    ignore: tuple[str, ...]
+    """those of `names` whose boxes count neither way"""
     sources: dict[str, tuple[Path, ...]]
     """split → folders, list files (.txt) or pictures"""
     lines: dict[str, int]
@@ -77,11 +80,12 @@ def read_data_yaml(path: Path) -> DataYaml:
             continue
         sources[split] = tuple(root / word for word in words)
         lines[split] = line
+    ignore = tuple(_ignored(path, entries, names, faults))
     if not sources and not faults:
         faults.append(Fault(path, None, "", "names no split; add `train: images/train` and `val: images/val`"))
     if faults:
         raise DataError(faults)
-    return DataYaml(path, root, names, sources, lines)
+    return DataYaml(path, root, names, ignore, sources, lines)
 
 
 def _names(path: Path, entries: dict[str, tuple[int, yaml.Node]], faults: list[Fault]) -> Iterator[str]:
@@ -112,6 +116,24 @@ def _names(path: Path, entries: dict[str, tuple[int, yaml.Node]], faults: list[F
         if str(count.value) != str(len(names)):
             faults.append(Fault(path, line, f"nc: {_shown(count)}", f"`names` holds {len(names)}; delete `nc`"))
     yield from names
+
+
+def _ignored(
+    path: Path, entries: dict[str, tuple[int, yaml.Node]], names: tuple[str, ...], faults: list[Fault]
+) -> Iterator[str]:
+    """The names under `ignore`; adds to `faults`."""
+    if "ignore" not in entries:
+        return
+    line, value = entries["ignore"]
+    words = [item.value for item in value.value] if isinstance(value, yaml.SequenceNode) else [value.value]
+    if isinstance(value, yaml.ScalarNode) and value.tag.endswith(":null"):
+        return
+    for word in words:
+        if word in names:
+            yield str(word)
+        elif names:  # without names there is a fault already
+            shown = word if isinstance(word, str) else _shown(value)
+            faults.append(Fault(path, line, f"ignore: {shown}", f"is none of `names` ({', '.join(names)}); mend it"))
 
 
 def _shown(node: yaml.Node) -> str:

@@ -105,3 +105,13 @@ def _told(sample: Sample, table: np.ndarray[tuple[int], np.dtype[np.int64]]) -> 
     kept = classes >= 0
     ignored = np.concatenate([sample.ignored, sample.boxes[classes == -1]])
     return replace(sample, boxes=sample.boxes[kept], classes=classes[kept], ignored=ignored)
+
+
+def class_order(names: Sequence[str], mapping: Mapping[str, str]) -> tuple[str, ...]:
+    """The classes that a mapping leads to, in the order in which `names` first reach them."""
+    found: dict[str, None] = {}
+    for name in names:
+        word = mapping.get(name, name)
+        if word not in (IGNORE, DROP):
+            found.update(dict.fromkeys(part.strip() for part in word.split(ANY)))
+    return tuple(found)

@@ -1,0 +1,83 @@
+"""Writes a data set in another format, whole or not at all."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from unina.data.border import find_border, without_border, write_cropped
+from unina.data.dataset import Dataset, Sample
+from unina.data.faults import DataError, Fault
+from unina.data.folder import new_folder
+from unina.data.formats import FORMATS
+from unina.data.images import read_image
+
+AUTO = "auto"
+
+
+def write_dataset(
+    dataset: Dataset,
+    output: Path,
+    to: str,
+    *,
+    border: int | str = 0,
+    link: bool = False,
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Path, tuple[Fault, ...]]:
+    """Writes a data set into a folder.
+
+    Args:
+        dataset: what to write.
+        output: folder to make; it appears only when all is written.
+        to: yolo, coco, kitti or supervisely.
+        border: pixels to cut off every side of every picture; "auto": FSOCO's frame, off the pictures that have it.
+        link: make symbolic links to the pictures instead of copies; pictures that are cut are written anyway.
+        force: replace a folder that is there.
+        progress: called with (pictures done, pictures in all).
+
+    Returns:
+        What `load_dataset` is to be given, and warnings: boxes left out with the border.
+
+    Raises:
+        DataError: the folder is there, a picture is damaged or too small for the border, or the format can't hold it.
+    """
+    if to not in FORMATS:
+        raise DataError([Fault(output, None, f"format {to}", f"is none of {', '.join(FORMATS)}")])
+    passes = 2 if border == AUTO else 1  # looking for the frame takes as long as writing
+    total = passes * sum(len(samples) for samples in dataset.splits.values())
+    warnings: list[Fault] = []
+    borders: dict[Path, int] = {}
+    splits: dict[str, tuple[Sample, ...]] = {}
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    def place(sample: Sample, target: Path) -> None:
+        if borders.get(sample.image):
+            write_cropped(sample.image, target, borders[sample.image])
+        elif link:
+            target.symlink_to(sample.image.resolve())
+        else:
+            shutil.copyfile(sample.image, target)
+        step()
+
+    with new_folder(output, force=force) as folder:
+        for split, samples in dataset.splits.items():
+            told = []
+            for sample in samples:
+                if border == AUTO:
+                    width = find_border(read_image(sample.image))
+                    step()
+                else:
+                    width = int(border)
+                inner, left_out = without_border(sample, width) if width else (sample, ())
+                borders[sample.image] = width
+                warnings += left_out
+                told.append(inner)
+            splits[split] = tuple(told)
+        FORMATS[to].write(replace(dataset, splits=splits), folder, place)
+    return output / FORMATS[to].entry, tuple(warnings)
