@@ -22,7 +22,7 @@ from unina.data.scenes.cones import BLUE, LARGE_ORANGE, NAMES, SHAPES, YELLOW, C
 from unina.data.scenes.layout import MIN_HEIGHT_PX, NEGATIVE_SHARE, finish, silhouette_box
 from unina.data.scenes.light import sample_light
 from unina.data.scenes.own_car import NOTHING, OwnCar
-from unina.data.scenes.paint_cones import cast, paint_cone, sample_look
+from unina.data.scenes.paint_cones import BATCH, cast, paint_cone, sample_look
 from unina.data.scenes.render import render_scene, scene_layout
 from unina.data.synthesize import synthesize
 
@@ -116,7 +116,7 @@ def test_painted_pixels_fill_the_box() -> None:
     cone = Cone(YELLOW, 0.3, 4.0, 0.4)
     rng = np.random.default_rng(0)
     canvas = np.full((HEIGHT, WIDTH, 3), 90, dtype=np.uint8)
-    paint_cone(canvas, view, cone, sample_look(rng, YELLOW, cone.shape, np.zeros(3)), sample_light(rng, 0.15))
+    paint_cone(canvas, view, cone, sample_look(rng, YELLOW, cone.shape, np.zeros(BATCH)), sample_light(rng, 0.15))
     changed = np.abs(canvas.astype(int) - 90).max(axis=2) > 4
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     layout = finish(view, NOTHING, [cone])

@@ -49,7 +49,8 @@ def _haze(light: Light) -> npt.NDArray[np.float32]:
 
 def _sky(camera: Camera, rows: int, light: Light, rng: np.random.Generator) -> Image:
     """rows×W×3: clear, clouded or closed; whiter towards the horizon and towards the sun."""
-    bright = float(np.clip(rng.normal(0.95, 0.2), 0.45, 1.25))
+    burnt = rng.random() < 0.16  # exposed for the ground: the sky is white
+    bright = float(rng.uniform(1.2, 1.9)) if burnt else float(np.clip(rng.normal(0.95, 0.2), 0.45, 1.25))
     height = (np.arange(rows) + 0.5 - camera.horizon) / camera.focal_px  # negative above
     rise = np.clip(-height / 0.7, 0, 1)[:, None]
     closed = light.softness > 0.8
@@ -130,6 +131,10 @@ def _walls(canvas: Image, layout: Layout, light: Light, rng: np.random.Generator
         tall = rng.uniform(0.6, 2.2)
         same = tiles[int(rng.integers(0, len(tiles)))]
         mixed = rng.random() < 0.5
+        if rng.random() < 0.08:  # a stand full of people
+            stands = props.stands()
+            same, mixed, tall, depth = stands[int(rng.integers(0, len(stands)))], False, rng.uniform(1.5, 4), depth + 25
+            start = np.array([rng.uniform(-1.0, 0.6) * depth, depth])
         normal = np.array([[along[1], -along[0], 0.0]], dtype=np.float32)
         normal *= -np.sign(normal[0, 1]) or 1.0
         level = light.shade(normal)[0]
@@ -174,34 +179,14 @@ def lit(tile: Image, level: npt.NDArray[np.floating]) -> Image:
     return np.asarray(cv2.LUT(tile, table[None]))
 
 
-def paint_prop(
-    canvas: Image, camera: Camera, tile: props.Tile, x: float, y: float, mirrored: bool, light: Light
-) -> None:
-    """Stands a tile on the ground at (x, y), facing the camera."""
-    place = prop_box(camera, tile, x, y)
-    width, height = round(place[2] - place[0]), round(place[3] - place[1])
-    if width < 1 or height < 2 or width > 4 * camera.width:
+def paint_prop(canvas: Image, camera: Camera, prop: props.Prop, light: Light) -> None:
+    """Stands a tile on the ground, facing the camera."""
+    stood = props.stood(camera, prop)
+    if stood is None:
         return
-    to_camera = np.array([[-x, -y, 0.0]]) / np.hypot(x, y)
+    place, pixels, alpha = stood
+    to_camera = np.array([[-prop.x, -prop.y, 0.0]]) / np.hypot(prop.x, prop.y)
     level = light.shade(to_camera.astype(np.float32))[0]
-    pixels, cover = tile.pixels, tile.cover
-    if mirrored:
-        pixels, cover = np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(cover[:, ::-1])
-    pixels = np.asarray(cv2.resize(lit(pixels, level), (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    alpha = cv2.resize(cover, (width, height), interpolation=cv2.INTER_AREA)
-    left, top = round(place[0]), round(place[1])
-    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + width, camera.width), min(top + height, camera.height)
-    if x1 <= x0 or y1 <= y0:
-        return
-    inside = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
-    weight = alpha[inside][..., None].astype(np.float32) / 255
-    under = canvas[y0:y1, x0:x1]
-    under[:] = (under + (pixels[inside] - under.astype(np.float32)) * weight + 0.5).astype(np.uint8)
-
-
-def prop_box(camera: Camera, tile: props.Tile, x: float, y: float) -> Array:
-    """(x0, y0, x1, y1) of a tile that stands at (x, y), pixels."""
-    pixels, _ = camera.project(np.array([(x, y, 0.0), (x, y, tile.height_m)]))
-    (foot_x, foot_y), (_, head_y) = pixels
-    half = (foot_y - head_y) * tile.pixels.shape[1] / tile.pixels.shape[0] / 2
-    return np.array([foot_x - half, head_y, foot_x + half, foot_y])
+    weight = alpha[..., None].astype(np.float32) / 255
+    under = canvas[place]
+    under[:] = (under + (lit(pixels, level) - under.astype(np.float32)) * weight + 0.5).astype(np.uint8)

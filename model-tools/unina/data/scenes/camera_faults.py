@@ -25,20 +25,45 @@ def photograph(canvas: Image, camera: Camera, light: Light, rng: np.random.Gener
         soft = cv2.GaussianBlur(canvas, (0, 0), 1.2)
         amount = float(rng.uniform(0.3, 1.0))
         canvas = np.asarray(cv2.addWeighted(canvas, 1 + amount, soft, -amount, 0), dtype=np.uint8)
-    sigma = float(np.clip(rng.lognormal(np.log(2.6), 0.65), 0.3, 10))
+    sigma = float(np.clip(rng.lognormal(np.log(2.0), 0.7), 0.3, 10))
     window = textures.crop(textures.sensor_noise(), rng, canvas.shape[0], canvas.shape[1])
-    canvas = np.asarray(cv2.addWeighted(canvas, 1.0, window, sigma / 32, -128 * sigma / 32), dtype=np.uint8)
-    if rng.random() < 0.2:  # a small video, enlarged
-        canvas = _rescaled(canvas, float(rng.uniform(0.45, 0.8)))
-    return canvas
+    return np.asarray(cv2.addWeighted(canvas, 1.0, window, sigma / 32, -128 * sigma / 32), dtype=np.uint8)
+
+
+def recorded(canvas: Image, rng: np.random.Generator) -> Image:
+    """What is left in a still of a video: some are small and enlarged, with coarse colour and a codec's blocks."""
+    kind = rng.random()
+    if kind > 0.42:
+        return canvas
+    share = float(rng.uniform(0.65, 1.0)) if kind < 0.32 else float(rng.uniform(0.5, 0.85))
+    height, width = canvas.shape[:2]
+    small = np.asarray(
+        cv2.resize(canvas, (round(width * share), round(height * share)), interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )
+    if kind < 0.32:
+        small = _chroma_lost(small, float(rng.choice([0.5, 0.5, 0.5, 0.3])))
+        # 4:2:0 blocks of JPEG stand in for the codec's.
+        quality = int(rng.uniform(28, 75))
+        _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        small = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def _chroma_lost(canvas: Image, share: float) -> Image:
+    """Colour at a share of the resolution: it bleeds over edges, and small cones turn pale."""
+    planes = cv2.cvtColor(canvas, cv2.COLOR_BGR2YCrCb)
+    size = (max(2, round(canvas.shape[1] * share)), max(2, round(canvas.shape[0] * share)))
+    chroma = cv2.resize(planes[..., 1:], size, interpolation=cv2.INTER_AREA)
+    planes[..., 1:] = cv2.resize(chroma, canvas.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YCrCb2BGR), dtype=np.uint8)
 
 
 def _blur(canvas: Image, rng: np.random.Generator) -> Image:
     """Lens, focus, and in some pictures motion."""
-    sigma = float(np.clip(rng.lognormal(np.log(0.6), 0.35), 0.3, 1.8))
+    sigma = float(np.clip(rng.lognormal(np.log(0.52), 0.35), 0.3, 1.8))
     canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), sigma), dtype=np.uint8)
-    if rng.random() < 0.14:
-        length = int(rng.integers(3, 10))
+    if rng.random() < 0.18:
+        length = int(rng.integers(3, 11))
         kernel = np.zeros((length, length), dtype=np.float32)
         turn = rng.normal(0, 0.35)
         offset = np.array([np.cos(turn), np.sin(turn)]) * (length - 1) / 2
@@ -82,23 +107,17 @@ def _glare(canvas: Image, camera: Camera, light: Light, rng: np.random.Generator
 
 def _tone(canvas: Image, rng: np.random.Generator) -> Image:
     """Exposure, white balance, contrast and saturation."""
-    exposure = float(np.exp(rng.normal(0.0, 0.22)))
-    warmth = rng.normal(0, 0.05)
-    tint = rng.normal(0, 0.025)
+    exposure = float(np.exp(rng.normal(0.0, 0.26)))
+    warmth = rng.normal(0, 0.07)
+    tint = rng.normal(0, 0.03)
     cast = np.exp(np.array([-warmth, tint, warmth]))
-    contrast = float(np.clip(rng.normal(1.08, 0.13), 0.75, 1.45))
+    contrast = float(np.clip(rng.normal(1.08, 0.17), 0.65, 1.5))
     codes = decode(np.arange(256, dtype=np.uint8))[:, None] * exposure * cast
     encoded = np.clip(codes, 0, 1) ** (1 / 2.2)
     pivot = 0.45
     dark, pale = np.minimum(encoded / pivot, 1), np.clip((1 - encoded) / (1 - pivot), 0, 1)
     curved = np.where(encoded < pivot, pivot * dark**contrast, 1 - (1 - pivot) * pale**contrast)
     canvas = np.asarray(cv2.LUT(canvas, (np.clip(curved, 0, 1) * 255).round().astype(np.uint8)[None]), dtype=np.uint8)
-    amount = float(np.clip(rng.normal(1.0, 0.16), 0.55, 1.35))
+    amount = float(np.clip(rng.normal(1.03, 0.22), 0.5, 1.55))
     grey = np.array([[0.114, 0.587, 0.299]] * 3)
     return np.asarray(cv2.transform(canvas, (amount * np.eye(3) + (1 - amount) * grey).astype(np.float32)))
-
-
-def _rescaled(canvas: Image, share: float) -> Image:
-    height, width = canvas.shape[:2]
-    small = cv2.resize(canvas, (round(width * share), round(height * share)), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))

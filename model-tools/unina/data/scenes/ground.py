@@ -36,10 +36,10 @@ class Surface:
 def sample_surface(rng: np.random.Generator) -> Surface:
     """Asphalt of any age, concrete, gravel, a hall's floor."""
     kind = rng.choice(4, p=[0.72, 0.14, 0.07, 0.07])
-    wet = float(rng.uniform(0.3, 1.0)) if kind < 2 and rng.random() < 0.16 else 0.0
+    wet = float(rng.uniform(0.3, 1.0)) if kind < 2 and rng.random() < 0.28 else 0.0
     if kind == 0:
         level = float(np.exp(rng.normal(np.log(0.14), 0.35)))
-        tint = np.array([1.0, 1.0, 1.0]) + rng.normal(0, 0.035, 3) + rng.normal(0.0, 0.05) * np.array([-1, 0, 1])
+        tint = np.array([1.0, 1.0, 1.0]) + rng.normal(0, 0.018, 3) + rng.normal(0.0, 0.045) * np.array([-1, 0, 1])
     elif kind == 1:
         level, tint = rng.uniform(0.22, 0.42), np.array([0.92, 1.0, 1.04]) + rng.normal(0, 0.02, 3)
     elif kind == 2:
@@ -47,7 +47,7 @@ def sample_surface(rng: np.random.Generator) -> Surface:
     else:
         level, tint = rng.uniform(0.15, 0.45), rng.uniform(0.8, 1.15, 3)
     level = float(np.clip(level, 0.05, 0.5)) * (1 - 0.5 * wet)
-    roughness = (1.0, 0.6, 1.9, 0.3)[kind] * rng.uniform(0.6, 1.3) * (1 - 0.5 * wet)
+    roughness = (1.0, 0.6, 1.9, 0.3)[kind] * rng.uniform(0.3, 1.15) * (1 - 0.5 * wet)
     return Surface((level * np.clip(tint, 0.4, 1.4)).astype(np.float32), float(roughness), wet)
 
 
@@ -114,8 +114,14 @@ def paint_ground(canvas: Image, camera: Camera, surface: Surface, light: Light, 
     for _ in range(rng.integers(0, 5)):  # patches of other asphalt
         fill(blend, camera, _quad(rng, 14.0), encode(surface.reflectance * shine * rng.uniform(0.72, 1.25)))
     canvas[:] = cv2.addWeighted(canvas, 0.35, blend, 0.65, 0)
+    if rng.random() < 0.15:  # a run-off area's paint, or a carpet
+        paint = ((52, 110, 70), (40, 80, 160), (150, 50, 45), (225, 170, 40), (90, 150, 110))[rng.integers(0, 5)]
+        fill(blend, camera, _quad(rng, 30.0), encode(linear(*paint) * shine * rng.uniform(0.5, 0.9)))
+        canvas[:] = cv2.addWeighted(canvas, 0.3, blend, 0.7, 0)
     grass = _verges(canvas, camera, surface, light, rng)
     _marks(canvas, camera, surface, light, rng)
+    if grass is not None and rng.random() < 0.3:
+        _dandelions(canvas, camera, grass, light, rng)
     _grain(canvas, camera, surface, grass, rng)
     _sheen(canvas, camera, surface, light, rng)
 
@@ -155,6 +161,21 @@ def _verges(canvas: Image, camera: Camera, surface: Surface, light: Light, rng: 
         if on_grass is not None:
             cv2.fillPoly(mask, [on_grass], 255, shift=4)
     return mask
+
+
+def _dandelions(canvas: Image, camera: Camera, grass: Image, light: Light, rng: np.random.Generator) -> None:
+    """Yellow, in some meadows white or blue, heads in patches on the grass."""
+    colour = linear(*((250, 205, 30), (250, 205, 30), (235, 235, 225), (90, 110, 210))[rng.integers(0, 4)])
+    shade = [float(c) for c in encode(colour * light.on_ground * 0.8)]
+    for _ in range(rng.integers(2, 9)):
+        middle = np.array([rng.normal(0, 14), rng.uniform(5, 45)])
+        heads = middle + rng.normal(0, rng.uniform(0.4, 3.0), (int(rng.integers(15, 90)), 2))
+        pixels, depth = camera.project(np.column_stack([heads, np.full(len(heads), 0.1)]))
+        for (x, y), away in zip(pixels, depth, strict=True):
+            if away < 2 or not (0 <= x < camera.width and 0 <= y < camera.height) or not grass[int(y), int(x)]:
+                continue
+            radius = camera.focal_px * 0.02 / away
+            cv2.circle(canvas, (int(x * 16), int(y * 16)), int(max(radius, 0.4) * 16), shade, -1, cv2.LINE_AA, 4)
 
 
 def _kerb(canvas: Image, camera: Camera, edge: Array, light: Light, rng: np.random.Generator) -> None:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from unina.data.scenes import props
 from unina.data.scenes.camera import NEAR_M, Camera
 from unina.data.scenes.cones import Cone
 from unina.data.scenes.own_car import NOTHING, OwnCar, sample_own_car
@@ -18,6 +19,8 @@ from unina.data.scenes.track import scattered_cones, track_cones
 
 Array = npt.NDArray[np.float64]
 NEGATIVE_SHARE = 0.08
+BLOCKED_SHARE = 0.14
+"""of the pictures with cones: something stands before one of them"""
 OWN_CAR_SHARE = 0.4
 """of the pictures taken at the height of a car"""
 MIN_HEIGHT_PX = 3.0
@@ -62,6 +65,8 @@ class Layout:
     camera: Camera
     own_car: OwnCar
     """stands before everything"""
+    blockers: tuple[props.Prop, ...]
+    """things that stand before cones; painted with the cones, by distance"""
     cones: tuple[Cone, ...]
     """all that are painted, nearest first"""
     outlines: npt.NDArray[np.float64]
@@ -92,9 +97,28 @@ def sample_layout(rng: np.random.Generator, width: int, height: int, fit: Fit = 
         wanted = round(float(np.clip(rng.lognormal(np.log(fit.count_median), fit.count_sigma), 1, 45)))
         cones = _run(camera, cones, anchor, wanted, rng)
         layout = finish(camera, car, cones)
+        if len(layout.boxes) and rng.random() < BLOCKED_SHARE:
+            partly = finish(camera, car, cones, _blocker(rng, layout))
+            layout = partly if len(partly.boxes) else layout
         if len(layout.boxes):
             return layout
     raise RuntimeError("no layout with a visible cone in 50 draws: the constants of Fit are out of range")
+
+
+def _blocker(rng: np.random.Generator, layout: Layout) -> tuple[props.Prop, ...]:
+    """A person, a car, a barrel, a tyre stack before one of the labelled cones, to the side of its middle."""
+    tiles = props.bank()
+    tile = tiles[int(rng.integers(0, len(tiles)))]
+    index = layout.labelled[int(rng.integers(0, len(layout.labelled)))]
+    cone = layout.cones[index]
+    share = rng.uniform(0.55, 0.95)
+    x, y = cone.x * share, cone.y * share
+    box = props.prop_box(layout.camera, tile, x, y)
+    if y < 1.0 or box[3] - box[1] > 1.2 * layout.camera.height:
+        return ()
+    half = tile.height_m * tile.pixels.shape[1] / tile.pixels.shape[0] / 2
+    side = rng.choice([-1.0, 1.0]) * (half + rng.uniform(-0.12, 0.1) * share)
+    return (props.Prop(tile, float(x + side), float(y), bool(rng.random() < 0.5)),)
 
 
 def _camera_and_anchor(rng: np.random.Generator, width: int, height: int, high: bool, fit: Fit) -> tuple[Camera, Array]:
@@ -175,13 +199,16 @@ def _inside(box: Array, camera: Camera) -> float:
     return float(max(width, 0) * max(height, 0) / ((box[2] - box[0]) * (box[3] - box[1])))
 
 
-def finish(camera: Camera, own_car: OwnCar, cones: list[Cone]) -> Layout:
+def finish(camera: Camera, own_car: OwnCar, cones: list[Cone], blockers: tuple[props.Prop, ...] = ()) -> Layout:
     """Labels what is seen: silhouettes are filled nearest first, so each pixel belongs to the cone that shows there."""
     owner = np.zeros((camera.height, camera.width), dtype=np.uint8)
     for polygon in own_car.polygons:
         cv2.fillPoly(owner, [polygon], 255)
     painted, outlines, labelled, boxes = [], [], [], []
+    waiting = sorted(blockers, key=lambda b: -np.hypot(b.x, b.y))
     for cone in sorted(cones, key=lambda c: np.hypot(c.x, c.y)):
+        while waiting and np.hypot(waiting[-1].x, waiting[-1].y) < np.hypot(cone.x, cone.y):
+            _cover(owner, camera, waiting.pop())
         full = silhouette_box(camera, cone)
         if full is None:
             continue
@@ -194,7 +221,15 @@ def finish(camera: Camera, own_car: OwnCar, cones: list[Cone]) -> Layout:
         boxes.append(box)
     classes = np.array([painted[i].kind for i in labelled], dtype=np.int64)
     whole, seen = (np.array(rows, dtype=np.float64).reshape(-1, 4) for rows in (outlines, boxes))
-    return Layout(camera, own_car, tuple(painted), whole, tuple(labelled), seen, classes)
+    return Layout(camera, own_car, blockers, tuple(painted), whole, tuple(labelled), seen, classes)
+
+
+def _cover(owner: npt.NDArray[np.uint8], camera: Camera, prop: props.Prop) -> None:
+    """Takes the pixels of a standing thing."""
+    stood = props.stood(camera, prop)
+    if stood is not None:
+        place, _, cover = stood
+        owner[place][cover > 127] = 255
 
 
 def _claim(owner: npt.NDArray[np.uint8], camera: Camera, cone: Cone, full: Array, number: int) -> tuple[float, Array]:

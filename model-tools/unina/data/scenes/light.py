@@ -38,15 +38,15 @@ class Light:
 
 def sample_light(rng: np.random.Generator, ground_albedo: float) -> Light:
     """Sunny (half of them with the sun ahead), hazy or overcast; exposed as a camera's automatic would."""
-    weather = rng.choice(3, p=[0.5, 0.2, 0.3])
-    sun_share = (rng.uniform(0.65, 0.88), rng.uniform(0.35, 0.65), rng.uniform(0.0, 0.15))[weather]
+    weather = rng.choice(3, p=[0.46, 0.2, 0.34])
+    sun_share = (rng.uniform(0.65, 0.91), rng.uniform(0.35, 0.65), rng.uniform(0.0, 0.15))[weather]
     elevation = np.radians(rng.uniform(10, 62))
     azimuth = rng.uniform(-1.1, 1.1) if rng.random() < 0.4 else rng.uniform(-np.pi, np.pi)  # 0: ahead, backlit
     direction = np.array([np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])
     warmth = np.array([0.9, 0.98, 1.06]) ** (1.6 * (1 - elevation))
     cold = np.array([1.12, 1.0, 0.92]) if weather == 0 else np.array([1.03, 1.0, 0.98])
     # The ground, lit, lands where a camera's exposure puts it: a mid grey, brighter where the ground is pale.
-    target = float(np.exp(rng.normal(np.log(0.255), 0.36))) * (ground_albedo / 0.16) ** 0.5
+    target = float(np.exp(rng.normal(np.log(0.265), 0.4))) * (ground_albedo / 0.16) ** 0.5
     total = min(target / ground_albedo, 1.9)  # a camera does not burn out everything that stands on dark ground
     sun = total * sun_share / max(float(direction[2]), 0.2)
     sky = total * (1 - sun_share) * cold

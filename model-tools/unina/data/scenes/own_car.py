@@ -14,6 +14,9 @@ Polygon = npt.NDArray[np.int32]
 PAINTS = ((24, 25, 28), (24, 25, 28), (230, 230, 232), (30, 70, 170), (200, 40, 35), (90, 190, 50), (240, 190, 40))
 
 
+HELMETS = ((240, 100, 30), (250, 200, 40), (40, 90, 200), (230, 230, 232), (30, 30, 32), (210, 35, 40))
+
+
 @dataclass(frozen=True, eq=False)
 class OwnCar:
     """Outlines in pixels. Empty where the camera looks over the car."""
@@ -21,10 +24,12 @@ class OwnCar:
     nose: Polygon | None
     wheels: tuple[Polygon, ...]
     arms: tuple[Polygon, ...]
+    helmet: Polygon | None = None
+    """of the driver, where the camera sits on the roll hoop"""
 
     @property
     def polygons(self) -> tuple[Polygon, ...]:
-        return (*self.wheels, *self.arms, *(() if self.nose is None else (self.nose,)))
+        return (*self.wheels, *self.arms, *(part for part in (self.nose, self.helmet) if part is not None))
 
 
 NOTHING = OwnCar(None, (), ())
@@ -33,7 +38,7 @@ NOTHING = OwnCar(None, (), ())
 def sample_own_car(rng: np.random.Generator, width: int, height: int) -> OwnCar:
     """A nose that fills up to a third of the height; half of them with wheels."""
     middle = width * rng.normal(0.5, 0.04)
-    top = height * rng.uniform(0.72, 0.97)
+    top = height * (rng.uniform(0.72, 0.97) if rng.random() < 0.75 else rng.uniform(0.55, 0.75))
     tip, foot = width * rng.uniform(0.03, 0.09), width * rng.uniform(0.1, 0.3)
     shoulder = rng.uniform(0.25, 0.6)
     outline = [(tip, 0.0), (tip * 1.15, 0.08), (tip + (foot - tip) * shoulder, 0.5), (foot, 1.0)]
@@ -55,7 +60,28 @@ def sample_own_car(rng: np.random.Generator, width: int, height: int) -> OwnCar:
                 b = (centre[0], centre[1] + size * lift)
                 bar = np.array([a, b, (b[0], b[1] + size * 0.22), (a[0], a[1] + size * 0.22)])
                 arms.append(bar.round().astype(np.int32))
-    return OwnCar(nose, tuple(wheels), tuple(arms))
+    helmet: Polygon | None = None
+    if rng.random() < 0.12:
+        turn = np.linspace(np.pi, 2 * np.pi, 24)
+        middle += width * rng.normal(0, 0.15)
+        size = width * rng.uniform(0.06, 0.14)
+        dome = np.column_stack([middle + size * np.cos(turn), height + 2 + size * 0.8 * np.sin(turn)])
+        helmet = dome.round().astype(np.int32)
+    return OwnCar(nose, tuple(wheels), tuple(arms), helmet)
+
+
+def _stickers(under: Image, mask: Image, middle: float, up: npt.NDArray[np.float64], rng: np.random.Generator) -> None:
+    """Sponsors' labels on the nose, many in the colours of cones."""
+    rows = under.shape[0]
+    if rows < 30:
+        return
+    for _ in range(rng.integers(0, 9)):
+        w, h = int(rng.uniform(0.06, 0.3) * rows) + 4, int(rng.uniform(0.04, 0.16) * rows) + 3
+        x, y = int(middle + rng.normal(0, 0.25) * rows - w / 2), int(rng.uniform(0.2, 0.95) * rows)
+        x, y = max(x, 0), min(y, rows - 1)
+        colour = encode(linear(*(HELMETS + PAINTS)[int(rng.integers(0, len(HELMETS) + len(PAINTS)))]) * up * 0.85)
+        part = under[y : y + h, x : x + w]
+        part[mask[y : y + h, x : x + w] > 200] = colour
 
 
 def paint_own_car(canvas: Image, car: OwnCar, light: Light, rng: np.random.Generator) -> None:
@@ -88,6 +114,12 @@ def paint_own_car(canvas: Image, car: OwnCar, light: Light, rng: np.random.Gener
     cover = mask[..., None].astype(np.float32) / 255
     under = canvas[top:]
     under[:] = (under + (colours - under) * cover + 0.5).astype(np.uint8)
+    _stickers(under, mask, middle, up, rng)
+    if car.helmet is not None:
+        shell = linear(*HELMETS[int(rng.integers(0, len(HELMETS)))]) * up * 0.8
+        cv2.fillPoly(canvas, [car.helmet], [float(c) for c in encode(shell)], cv2.LINE_AA)
+        inner = ((car.helmet - car.helmet.mean(axis=0)) * 0.7 + car.helmet.mean(axis=0)).round().astype(np.int32)
+        cv2.fillPoly(canvas, [inner], [float(c) for c in encode(shell * 1.25)], cv2.LINE_AA)
     if rng.random() < 0.5 and height - top > 60:  # a start number
         at = (int(middle) - 24, top + (height - top) * 2 // 3)
         size = (height - top) / 90

@@ -16,6 +16,14 @@ Image = npt.NDArray[np.uint8]
 BODY, PLATE, CAP, UNDERSIDE = range(1, 5)
 
 
+BATCH = 5
+"""Normal numbers that the cones of one picture share."""
+BLUES = ((38, 62, 212), (30, 106, 226), (66, 146, 240))
+YELLOWS = ((236, 214, 42), (254, 208, 40), (255, 186, 58))
+ORANGES = ((206, 34, 62), (250, 66, 58), (255, 110, 46))
+"""sRGB of body plastic, seen on photographs: from one end of the makes over the common one to the other."""
+
+
 @dataclass(frozen=True, eq=False)
 class Hits:
     """Where the rays of a patch meet a cone; rays that miss have part 0."""
@@ -46,19 +54,23 @@ class Look:
 def sample_look(rng: np.random.Generator, kind: int, shape: Shape, batch: Array) -> Look:
     """Colours are fitted to photographs: hue, and brightness relative to the asphalt beside the cone.
 
-    `batch` (3 normal numbers) is shared by a picture's cones: one make, one age.
+    `batch` (BATCH normal numbers) is shared by a picture's cones: one make, one age. Fluorescent plastic gives back
+    more light in its own colour than falls on it: factors above 1.
     """
-    hue, fade, grime = batch
+    hue, fade, grime, make, foil = batch
     own = rng.normal(0, 1, 3)
     if kind == BLUE:
-        body = linear(30 + 10 * hue, 114 + 13 * hue, 226 + 10 * own[0]) * 1.05
+        body = _between(BLUES, make) + linear(0, 0, 60) * 0.2 * own[0]
+        body = np.clip(body, 0.004, 1) * (1.08 + 0.08 * hue)
     elif kind == YELLOW:
-        body = linear(254, 208 + 9 * hue + 4 * own[0], 38 + 16 * abs(own[1])) * 1.1
+        body = _between(YELLOWS, make + 0.2 * own[0]) * (1.12 + 0.05 * hue)
     else:
-        body = linear(250, 62 + 22 * hue + 6 * own[0], 58 + 14 * own[1]) * 1.12
+        body = _between(ORANGES, make + 0.25 * own[0]) * (1.38 + 0.1 * hue)
     pale = float(np.clip(0.05 + 0.05 * fade + 0.02 * own[1], 0, 0.22))  # plastic bleaches
     body = body * (1 - pale) + pale * 0.6
-    stripe = np.full(3, 0.022 + 0.01 * abs(own[2])) if kind == YELLOW else np.full(3, 0.84 + 0.05 * own[2])
+    # Reflecting foil throws light back to its source: lit by anything but the camera's own lamp it may look grey.
+    white = float(np.clip(0.74 + 0.15 * foil + 0.05 * own[2], 0.28, 0.92))
+    stripe = np.full(3, 0.022 + 0.01 * abs(own[2]) if kind == YELLOW else white)
     shift = rng.normal(0, 0.012)
     stripes = tuple((low + shift, high + shift) for low, high in shape.stripes)
     if kind == LARGE_ORANGE and rng.random() < 0.04:
@@ -68,6 +80,15 @@ def sample_look(rng: np.random.Generator, kind: int, shape: Shape, batch: Array)
     lettered = rng.uniform(-np.pi, np.pi) if rng.random() < 0.6 else float("nan")
     dirt = float(np.clip(0.12 + 0.1 * grime + 0.05 * own[0], 0.0, 0.5))
     return Look(body.astype(np.float32), stripe.astype(np.float32), stripes, dirt, rng.uniform(0, 0.25), lettered)
+
+
+def _between(colours: tuple[tuple[int, int, int], ...], make: float) -> Array:
+    """Linear BGR; −1.5 … 1.5 runs from the first to the last colour."""
+    at = float(np.clip(make / 1.5, -1, 1)) + 1
+    first = min(int(at), 1)
+    return np.asarray(
+        linear(*colours[first]) * (first + 1 - at) + linear(*colours[first + 1]) * (at - first), dtype=np.float32
+    )
 
 
 def cast(camera: Camera, cone: Cone, pixels: npt.NDArray[np.float64]) -> Hits:

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from unina.data.scenes.camera import Camera
+
 Image = npt.NDArray[np.uint8]
 TILE_PX = 192
 """height of a tile"""
@@ -34,10 +36,66 @@ def bank() -> tuple[Tile, ...]:
     """All tiles; each kind several times, in different clothes."""
     rng = np.random.default_rng(201)
     kinds = (
-        *(_person,) * 22, *(_tyres,) * 7, *(_pole,) * 8, *(_barrel,) * 6, *(_tent,) * 5, *(_van,) * 5,
-        *(_race_car,) * 8, *(_board,) * 8, *(_bush,) * 4, *(_barrier,) * 6,
+        *(_person,) * 24, *(_tyres,) * 8, *(_pole,) * 8, *(_barrel,) * 6, *(_tent,) * 5, *(_van,) * 5,
+        *(_race_car,) * 14, *(_race_car_ahead,) * 12, *(_board,) * 8, *(_bush,) * 4, *(_barrier,) * 6,
+        *(_extinguisher,) * 4, *(_flag,) * 5, *(_tape,) * 5, *(_box,) * 6,
     )  # fmt: skip
     return tuple(kind(rng) for kind in kinds)
+
+
+@dataclass(frozen=True, eq=False)
+class Prop:
+    """A tile on the ground, metres."""
+
+    tile: Tile
+    x: float
+    y: float
+    mirrored: bool
+
+
+def prop_box(camera: Camera, tile: Tile, x: float, y: float) -> npt.NDArray[np.float64]:
+    """(x0, y0, x1, y1) of a tile that stands at (x, y), pixels."""
+    pixels, _ = camera.project(np.array([(x, y, 0.0), (x, y, tile.height_m)]))
+    (foot_x, foot_y), (_, head_y) = pixels
+    half = (foot_y - head_y) * tile.pixels.shape[1] / tile.pixels.shape[0] / 2
+    return np.array([foot_x - half, head_y, foot_x + half, foot_y])
+
+
+def stood(camera: Camera, prop: Prop) -> tuple[tuple[slice, slice], Image, Image] | None:
+    """Where a prop lies in the picture (rows, columns), its h×w×3 reflectances and its h×w cover there; None unseen."""
+    box = prop_box(camera, prop.tile, prop.x, prop.y)
+    width, height = round(box[2] - box[0]), round(box[3] - box[1])
+    left, top = round(box[0]), round(box[1])
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + width, camera.width), min(top + height, camera.height)
+    if width < 1 or height < 2 or width > 4 * camera.width or x1 <= x0 or y1 <= y0:
+        return None
+    inside = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+    parts = []
+    for part in (prop.tile.pixels, prop.tile.cover):
+        whole = np.ascontiguousarray(part[:, ::-1]) if prop.mirrored else part
+        parts.append(np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8))
+    return (slice(y0, y1), slice(x0, x1)), parts[0][inside], parts[1][inside]
+
+
+@cache
+def stands() -> tuple[Image, ...]:
+    """96×480×3 BGR tiles of spectators in rows, some behind a rail."""
+    rng = np.random.default_rng(203)
+    tiles = []
+    for _ in range(8):
+        tile = np.full((96, 480, 3), rng.integers(50, 120), dtype=np.uint8)
+        for row in range(10, 96, int(rng.integers(10, 18))):
+            for column in range(0, 480, int(rng.integers(5, 9))):
+                if rng.random() < 0.25:
+                    continue
+                x, y = column + int(rng.integers(-2, 3)), row + int(rng.integers(-2, 3))
+                colour = _pick(rng, LOUD if rng.random() < 0.2 else QUIET)[::-1]
+                cv2.rectangle(tile, (x - 2, y), (x + 3, y + 8), colour, -1)
+                cv2.circle(tile, (x, y - 2), 2, _pick(rng, SKIN)[::-1], -1)
+        if rng.random() < 0.6:
+            cv2.rectangle(tile, (0, 84), (480, 96), _pick(rng, LOUD + QUIET)[::-1], -1)
+        tiles.append(np.asarray(cv2.GaussianBlur(tile, (0, 0), 1.2), dtype=np.uint8))
+    return tuple(tiles)
 
 
 @cache
@@ -54,8 +112,9 @@ def banners() -> tuple[Image, ...]:
         if rng.random() < 0.4:
             cv2.rectangle(tile, (0, 40), (width, 48), _pick(rng, LOUD)[::-1], -1)
         tiles.append(tile)
-    for _ in range(8):  # tyre walls
-        colour = _pick(rng, ((25, 25, 28), (20, 60, 40), (200, 200, 200)))[::-1]
+    for _ in range(16):  # tyre walls, many under a green cover
+        covers = ((25, 25, 28), (20, 70, 42), (34, 120, 60), (24, 90, 50), (200, 200, 200), (30, 70, 160))
+        colour = _pick(rng, covers)[::-1]
         tile = np.full((48, 384, 3), colour, dtype=np.uint8)
         for row in range(0, 48, 12):
             cv2.line(tile, (0, row), (384, row), tuple(int(c * 0.35) for c in colour), 2)
@@ -116,7 +175,8 @@ def _person(rng: np.random.Generator) -> Tile:
     sheet.polygon([(0.23, 0.17), (0.27, 0.17), (0.31 + arm, 0.5), (0.27 + arm, 0.5)], skin)
     sheet.polygon([(0.10, 0.16), (0.27, 0.16), (0.26, 0.53), (0.11, 0.53)], shirt)
     if rng.random() < 0.4:  # a vest with a reflecting band
-        sheet.box(0.11, 0.17, 0.26, 0.46, _pick(rng, ((250, 110, 30), (220, 235, 40))))
+        vests = ((250, 110, 30), (220, 235, 40), (255, 190, 30), (40, 100, 220), (255, 80, 40))
+        sheet.box(0.11, 0.17, 0.26, 0.46, _pick(rng, vests))
         sheet.box(0.11, 0.33, 0.26, 0.36, (215, 215, 205))
     sheet.oval(0.185, 0.085, 0.045, 0.062, skin)
     sheet.oval(0.185, 0.055, 0.047, 0.04, _pick(rng, ((40, 30, 25), (120, 85, 50), (20, 20, 22), (230, 80, 30))))
@@ -235,3 +295,74 @@ def _bush(rng: np.random.Generator) -> Tile:
         sheet.oval(x, y + 0.04, r, r * rng.uniform(0.5, 1.0), (int(70 * light), int(92 * light), int(44 * light)))
     sheet.box(width / 2 - 0.03, 0.8, width / 2 + 0.03, 1.0, (50, 42, 34))
     return sheet.tile(rng.uniform(1.2, 5.0), rng)
+
+
+def _race_car_ahead(rng: np.random.Generator) -> Tile:
+    """Seen from before or behind: two wheels, a nose or a roll hoop, wings."""
+    sheet = _Sheet(1.35)
+    colour, second = _pick(rng, (*LOUD, (25, 25, 28), (30, 30, 32), (230, 230, 230))), _pick(rng, LOUD + QUIET)
+    black = (22, 22, 24)
+    sheet.polygon([(0.42, 0.85), (0.5, 0.35), (0.85, 0.35), (0.93, 0.85)], colour)
+    sheet.polygon([(0.58, 0.6), (0.62, 0.38), (0.73, 0.38), (0.77, 0.6)], second)
+    sheet.oval(0.675, 0.3, 0.07, 0.1, _pick(rng, ((235, 235, 235), (20, 20, 20), (240, 110, 30), (250, 210, 40))))
+    if rng.random() < 0.7:
+        top = rng.uniform(0.02, 0.15)
+        sheet.box(0.2, top, 1.15, top + rng.uniform(0.08, 0.28), _pick(rng, (black, black, colour)))
+    sheet.box(0.25, 0.62, 1.1, 0.66, black)
+    sheet.box(0.1, 0.88, 1.25, 0.95, _pick(rng, (black, second)))
+    for x in (0.05, 1.08):
+        sheet.box(x, 0.52, x + 0.22, 0.99, black)
+        sheet.box(x + 0.03, 0.58, x + 0.19, 0.93, (48, 48, 50))
+    return sheet.tile(rng.uniform(0.95, 1.25), rng)
+
+
+def _extinguisher(rng: np.random.Generator) -> Tile:
+    sheet = _Sheet(0.36)
+    colour = _pick(rng, ((215, 40, 30), (235, 80, 30), (200, 30, 40), (40, 80, 190)))
+    sheet.box(0.06, 0.3, 0.3, 0.98, colour)
+    sheet.oval(0.18, 0.3, 0.12, 0.1, colour)
+    sheet.box(0.15, 0.06, 0.21, 0.24, (30, 30, 30))
+    sheet.box(0.1, 0.04, 0.3, 0.1, (30, 30, 30))
+    if rng.random() < 0.6:
+        sheet.box(0.09, 0.45, 0.27, 0.65, (225, 225, 220))
+    return sheet.tile(rng.uniform(0.4, 0.75), rng)
+
+
+def _flag(rng: np.random.Generator) -> Tile:
+    """A tall feather flag or a triangular one on a stick."""
+    sheet = _Sheet(0.4)
+    colour = _pick(rng, LOUD)
+    sheet.box(0.02, 0.0, 0.045, 1.0, (70, 70, 72))
+    if rng.random() < 0.5:
+        sheet.polygon([(0.045, 0.0), (0.25, 0.06), (0.3, 0.3), (0.24, 0.75), (0.045, 0.8)], colour)
+    else:
+        sheet.polygon([(0.045, 0.02), (0.39, 0.14), (0.045, 0.28)], colour)
+    return sheet.tile(rng.uniform(1.2, 3.6), rng)
+
+
+def _tape(rng: np.random.Generator) -> Tile:
+    """Barrier tape between two sticks; what is below it is seen."""
+    sheet = _Sheet(rng.uniform(2.0, 4.0))
+    width = sheet.pixels.shape[1] / TILE_PX
+    first = _pick(rng, ((215, 45, 35), (250, 205, 40), (240, 110, 35), (30, 90, 200)))
+    sag = rng.uniform(0.0, 0.15)
+    for x in (0.0, width - 0.04):
+        sheet.box(x, 0.0, x + 0.04, 1.0, (110, 105, 100))
+    count = int(width / 0.15)
+    for piece in range(count):
+        x0, x1 = piece * width / count, (piece + 1) * width / count
+        y0, y1 = (0.05 + sag * 4 * t * (1 - t) for t in (piece / count, (piece + 1) / count))
+        colour = first if piece % 2 == 0 else (235, 235, 232)
+        sheet.polygon([(x0, y0), (x1, y1), (x1, y1 + 0.09), (x0, y0 + 0.09)], colour)
+    return sheet.tile(rng.uniform(0.8, 1.2), rng)
+
+
+def _box(rng: np.random.Generator) -> Tile:
+    """Tool boxes, bags, canisters, speakers: small things on the ground in any colour."""
+    sheet = _Sheet(rng.uniform(0.6, 1.8))
+    width = sheet.pixels.shape[1] / TILE_PX
+    colour = _pick(rng, LOUD if rng.random() < 0.6 else QUIET)
+    sheet.box(0.02, 0.1, width - 0.02, 1.0, colour)
+    sheet.box(0.02, rng.uniform(0.2, 0.6), width - 0.02, rng.uniform(0.62, 0.8), _pick(rng, LOUD + QUIET))
+    sheet.box(width * 0.4, 0.0, width * 0.6, 0.1, (40, 40, 42))
+    return sheet.tile(rng.uniform(0.2, 0.6), rng)

@@ -6,16 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 from unina.data.scenes import props
-from unina.data.scenes.backdrop import paint_backdrop, paint_prop, prop_box
+from unina.data.scenes.backdrop import paint_backdrop, paint_prop
 from unina.data.scenes.camera import Camera
-from unina.data.scenes.camera_faults import photograph
+from unina.data.scenes.camera_faults import photograph, recorded
+from unina.data.scenes.colour import encode
 from unina.data.scenes.cones import Cone
-from unina.data.scenes.ground import chalk_round, paint_ground, sample_surface
+from unina.data.scenes.ground import Surface, chalk_round, paint_ground, sample_surface
 from unina.data.scenes.layout import Layout, sample_layout
 from unina.data.scenes.light import Light, sample_light
+from unina.data.scenes.overlay import paint_overlay
 from unina.data.scenes.own_car import paint_own_car
-from unina.data.scenes.paint_cones import paint_cone, sample_look
-from unina.data.scenes.shadows import cast_shadow, cone_shadow
+from unina.data.scenes.paint_cones import BATCH, paint_cone, sample_look
+from unina.data.scenes.shadows import cast_shadow, cone_reflection, cone_shadow
 
 Image = npt.NDArray[np.uint8]
 
@@ -28,16 +30,6 @@ class Picture:
     """H×W×3 BGR"""
     layout: Layout
     jpeg_quality: int
-
-
-@dataclass(frozen=True, eq=False)
-class Prop:
-    """A thing on the ground, metres."""
-
-    tile: props.Tile
-    x: float
-    y: float
-    mirrored: bool
 
 
 def scene_layout(seed: int, stream: int, index: int, width: int, height: int) -> Layout:
@@ -60,17 +52,20 @@ def render_scene(seed: int, stream: int, index: int, width: int, height: int) ->
         for cone in layout.cones:
             if not cone.fallen:
                 chalk_round(canvas, camera, cone.x, cone.y, cone.yaw, light, hue)
-    _paint_things(canvas, layout, light, rng)
+    _paint_things(canvas, layout, surface, light, rng)
     paint_own_car(canvas, layout.own_car, light, rng)
     quality = int(np.clip(rng.normal(82, 12), 40, 97))
-    return Picture(photograph(canvas, camera, light, rng), layout, quality)
+    canvas = photograph(canvas, camera, light, rng)
+    if rng.random() < 0.12:
+        paint_overlay(canvas, layout.boxes, rng)
+    return Picture(recorded(canvas, rng), layout, quality)
 
 
-def _paint_things(canvas: Image, layout: Layout, light: Light, rng: np.random.Generator) -> None:
+def _paint_things(canvas: Image, layout: Layout, surface: Surface, light: Light, rng: np.random.Generator) -> None:
     """Shadows first, then cones and props, the farthest first."""
     camera = layout.camera
-    batch = rng.normal(0, 1, 3).astype(np.float32)
-    things: list[Cone | Prop] = [*layout.cones, *_props(layout, rng)]
+    batch = rng.normal(0, 1, BATCH).astype(np.float32)
+    things: list[Cone | props.Prop] = [*layout.cones, *layout.blockers, *_props(layout, rng)]
     things.sort(key=lambda thing: -float(np.hypot(thing.x, thing.y)))
     for thing in things:
         if isinstance(thing, Cone):
@@ -80,17 +75,22 @@ def _paint_things(canvas: Image, layout: Layout, light: Light, rng: np.random.Ge
             deep = min(half, 0.4)
             corners = [(x, y, z) for x in (-half, half) for y in (-deep, deep) for z in (0.0, thing.tile.height_m)]
             cast_shadow(canvas, camera, np.array(corners) + np.array([thing.x, thing.y, 0.0]), light)
+    mirror = surface.wet * float(rng.uniform(0.15, 0.6))
     for thing in things:
-        if isinstance(thing, Cone):
-            paint_cone(canvas, camera, thing, sample_look(rng, thing.kind, thing.shape, batch), light)
-        else:
-            paint_prop(canvas, camera, thing.tile, thing.x, thing.y, thing.mirrored, light)
+        if isinstance(thing, props.Prop):
+            paint_prop(canvas, camera, thing, light)
+            continue
+        look = sample_look(rng, thing.kind, thing.shape, batch)
+        if mirror > 0.05:
+            seen = look.body * light.shade(np.array([[0.0, -1.0, 0.0]], dtype=np.float32))[0]
+            cone_reflection(canvas, camera, thing, encode(seen).astype(np.float64), mirror)
+        paint_cone(canvas, camera, thing, look, light)
 
 
-def _props(layout: Layout, rng: np.random.Generator) -> list[Prop]:
+def _props(layout: Layout, rng: np.random.Generator) -> list[props.Prop]:
     """Things that stand about, none of them before a cone."""
     camera = layout.camera
-    found: list[Prop] = []
+    found: list[props.Prop] = []
     tiles = props.bank()
     groups = int(rng.integers(0, 6))
     for _ in range(groups):
@@ -102,8 +102,10 @@ def _props(layout: Layout, rng: np.random.Generator) -> list[Prop]:
             x, y = aside + rng.normal(0, 0.06 * depth), depth * rng.uniform(0.93, 1.07)
             if rng.random() < 0.5:
                 tile = tiles[int(rng.integers(0, len(tiles)))]
-            if _in_view(camera, x, y) and not layout.would_hide(prop_box(camera, tile, x, y), float(np.hypot(x, y))):
-                found.append(Prop(tile, float(x), float(y), bool(rng.random() < 0.5)))
+            if _in_view(camera, x, y) and not layout.would_hide(
+                props.prop_box(camera, tile, x, y), float(np.hypot(x, y))
+            ):
+                found.append(props.Prop(tile, float(x), float(y), bool(rng.random() < 0.5)))
     return found
 
 

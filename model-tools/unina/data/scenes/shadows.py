@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from unina.data.scenes.camera import Camera
+from unina.data.scenes.camera import NEAR_M, Camera
 from unina.data.scenes.cones import Cone
 from unina.data.scenes.ground import on_picture
 from unina.data.scenes.light import Light
@@ -34,6 +34,30 @@ def cast_shadow(canvas: Image, camera: Camera, solid: Array, light: Light) -> No
     hull = cv2.convexHull(ground.astype(np.float32))[:, 0].astype(np.float64)
     left = float((light.sky / np.maximum(light.on_ground, 1e-6)).mean())
     _darken(canvas, on_picture(camera, hull), 1 - strength * (1 - left ** (1 / 2.3)), 0.015 + 0.05 * light.softness)
+
+
+def cone_reflection(canvas: Image, camera: Camera, cone: Cone, colour: Array, strength: float) -> None:
+    """A cone's image upside down in the wet ground, `colour` (3, sRGB codes BGR), blurred as by rough asphalt."""
+    plate, body = cone.outline()
+    pixels, depth = camera.project(np.concatenate([plate, body]) * (1.0, 1.0, -1.0))
+    if depth.min() < NEAR_M:
+        return
+    hull = cv2.convexHull(pixels.astype(np.float32))[:, 0]
+    sigma = float(np.clip(0.05 * np.ptp(hull[:, 1]), 0.5, 8))
+    margin = int(3 * sigma) + 1
+    left, top = (max(int(value) - margin, 0) for value in hull.min(axis=0))
+    right, bottom = (
+        min(int(value) + margin, limit)
+        for value, limit in zip(hull.max(axis=0), (camera.width, camera.height), strict=True)
+    )
+    if right <= left or bottom <= top:
+        return
+    mask = np.zeros((bottom - top, right - left), dtype=np.float32)
+    polygon = ((hull - (left, top)) * 16).round().astype(np.int32)
+    cv2.fillPoly(mask, [polygon], strength, lineType=cv2.LINE_8, shift=4)
+    weight = cv2.GaussianBlur(mask, (0, 0), sigma)[..., None]
+    under = canvas[top:bottom, left:right]
+    under[:] = (under + (colour - under.astype(np.float32)) * weight + 0.5).astype(np.uint8)
 
 
 def _darken(canvas: Image, polygon: npt.NDArray[np.int32] | None, factor: float, softness: float) -> None:
