@@ -149,8 +149,7 @@ def run(options: argparse.Namespace) -> int:
     if options.report:
         from unina.evaluate.report import write_report  # noqa: PLC0415 (matplotlib takes a second)
 
-        pictures = [sample.image for sample in question.samples]
-        write_report(options.report, last.scored, pictures, last.summary, title=f"{options.model} on {options.split}")
+        write_report(options.report, last.scored, last.summary, title=f"{options.model.name} on {options.split}")
 
     result = {stage: one.summary.to_json() for stage, one in answers.items()}
     for stage, difference in differences.items():

@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Reals = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Columns = tuple[Ints, Ints, Ints, Reals, Ints, Bools]
+"""picture, row, label, score, target and duplicate of some detections"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,8 @@ class Matches:
     pictures: int
     picture: Ints
     """D: index of the picture"""
+    row: Ints
+    """D: index within the detections of that picture"""
     label: Ints
     """D: class"""
     score: Reals
@@ -127,7 +131,7 @@ def match(
         input_size: rows and columns of the network's input, in whose pixels heights are given; None: the pictures'.
         any_class: a cone found as another class counts as found; there is one class then.
     """
-    columns: list[tuple[Ints, Ints, Reals, Ints, Bools]] = []
+    columns: list[Columns] = []
     offset = 0
     for picture, (truth, found) in enumerate(zip(truths, detections, strict=True)):
         labels = np.zeros(len(found), np.int64) if any_class else found.classes.astype(np.int64)
@@ -140,21 +144,24 @@ def match(
             taken = target >= 0
             target[taken] = places[target[taken]] + offset
             scores = found.scores[rows].astype(np.float64)
-            columns.append((np.full(len(rows), picture), np.full(len(rows), label), scores, target, duplicate))
+            count = len(rows)
+            columns.append((np.full(count, picture), rows, np.full(count, label), scores, target, duplicate))
         offset += len(truth.classes)
     return _pooled(columns, truths, names, input_size, any_class)
 
 
 def _pooled(
-    columns: Sequence[tuple[Ints, Ints, Reals, Ints, Bools]],
+    columns: Sequence[Columns],
     truths: Sequence[Truth],
     names: Sequence[str],
     input_size: tuple[int, int] | None,
     any_class: bool,
 ) -> Matches:
     none = np.zeros(0, np.int64)
-    empty = (none, none, np.zeros(0), none, np.zeros(0, bool))
-    picture, label, score, target, duplicate = (np.concatenate(parts) for parts in zip(empty, *columns, strict=True))
+    empty = (none, none, none, np.zeros(0), none, np.zeros(0, bool))
+    picture, row, label, score, target, duplicate = (
+        np.concatenate(parts) for parts in zip(empty, *columns, strict=True)
+    )
     order = np.argsort(-score, kind="stable")
     truth_label = np.concatenate([none, *(truth.classes for truth in truths)])
     truth_score = np.full(len(truth_label), -1.0)
@@ -163,6 +170,7 @@ def _pooled(
         names=("any",) if any_class else tuple(names),
         pictures=len(truths),
         picture=picture[order],
+        row=row[order],
         label=label[order],
         score=score[order],
         target=target[order],

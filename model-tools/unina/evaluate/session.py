@@ -92,36 +92,18 @@ def answer(
         return tuple(found)
 
     found, negatives = run([sample.image for sample in question.samples]), run(question.negatives)
-    scored = scored_by(question, classes, found, negatives, subject.input_size)
+    scored = Scored.of(classes, question.samples, found, subject.input_size, negatives)
     summary = summarise(scored, nms_iou=question.nms_iou, groups=question.groups)
     if question.ignore:
-        every = scored_by(question, question.classes(subject, ignore=False), found, negatives, subject.input_size)
+        every = Scored.of(question.classes(subject, ignore=False), question.samples, found)
         with_ignored = coco_scores(every.truths, every.detections, every.names).map50
         summary = dataclasses.replace(summary, map50_with_ignored=with_ignored)
     if subject.thresholds is not None:
         kept = tuple(_above(one, subject.thresholds) for one in found)
-        matches = scored_by(question, classes, kept, (), subject.input_size).matches()
+        matches = Scored.of(classes, question.samples, kept).matches()
         point = operating_point(matches, [0.0] * len(classes.names))
         summary = dataclasses.replace(summary, operating_manifest=point)
     return Answer(found, negatives, scored, summary)
-
-
-def scored_by(
-    question: Question,
-    classes: ClassMap,
-    found: Sequence[Detections],
-    negatives: Sequence[Detections],
-    input_size: tuple[int, int] | None,
-) -> Scored:
-    """Detections beside labels, in scored classes."""
-    return Scored(
-        classes.names,
-        tuple(sample.image.name for sample in question.samples),
-        tuple(classes.truth(sample) for sample in question.samples),
-        tuple(classes.scored(one) for one in found),
-        tuple(classes.scored(one) for one in negatives),
-        input_size,
-    )
 
 
 def _above(found: Detections, thresholds: Sequence[float]) -> Detections:

@@ -4,11 +4,13 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unina.evaluate.classes import Truth
+from unina.data import Sample
+from unina.evaluate.classes import ClassMap, Truth
 from unina.evaluate.match import Matches, match
 from unina.evaluate.nms import class_wise_nms
 from unina.evaluate.precision_recall import (
@@ -35,14 +37,32 @@ class Scored:
     """A split's detections beside its labels, in scored classes."""
 
     names: tuple[str, ...]
-    pictures: tuple[str, ...]
-    """what they are called"""
+    pictures: tuple[Path, ...]
     truths: tuple[Truth, ...]
     detections: tuple[Detections, ...]
     negatives: tuple[Detections, ...] = ()
     """of cone-free pictures beside the split"""
     input_size: tuple[int, int] | None = None
     """rows and columns of the network's input; None: unknown, heights are then the picture's pixels"""
+
+    @classmethod
+    def of(
+        cls,
+        classes: ClassMap,
+        samples: Sequence[Sample],
+        detections: Sequence[Detections],
+        input_size: tuple[int, int] | None = None,
+        negatives: Sequence[Detections] = (),
+    ) -> "Scored":
+        """From samples and detections in classes of the data set and of the model."""
+        return cls(
+            classes.names,
+            tuple(sample.image for sample in samples),
+            tuple(classes.truth(sample) for sample in samples),
+            tuple(classes.scored(found) for found in detections),
+            tuple(classes.scored(found) for found in negatives),
+            input_size,
+        )
 
     def matches(self, *, any_class: bool = False) -> Matches:
         """At IoU 0.5."""
@@ -194,7 +214,7 @@ def group_rows(scored: Scored, expression: str) -> tuple[GroupRow, ...]:
     pattern = re.compile(expression)
     members: dict[str, list[int]] = {}
     for index, picture in enumerate(scored.pictures):
-        found = pattern.search(picture)
+        found = pattern.search(picture.name)
         name = "other" if found is None else next((text for text in found.groups() if text), found.group())
         members.setdefault(name, []).append(index)
     rows = []

@@ -1,0 +1,167 @@
+"""The report of one evaluation: plots as PNG, and `index.html` with all of them, the figures and the worst pictures."""
+
+import base64
+import html
+import io
+import itertools
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from unina.data import read_image
+from unina.evaluate.confusion import PictureErrors, confusion_matrix, picture_errors
+from unina.evaluate.figures import rows
+from unina.evaluate.plots import confusion_plot, f1_plot, heights_plot, precision_recall_plot
+from unina.evaluate.summary import DEFAULT_THRESHOLD, Scored, Summary, summarise
+
+WORST = 24
+"""Pictures on the page at most."""
+WIDTH = 1280
+"""Pixels of a picture on the page at most."""
+HIT, FALSE, MISSED, IGNORED = (70, 180, 50), (0, 140, 255), (50, 40, 235), (160, 160, 160)
+"""BGR: green, orange, red, grey."""
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; }
+body { font: 15px/1.55 system-ui, sans-serif; max-width: 1280px; margin: 2rem auto; padding: 0 1.2rem; }
+h2 { margin-top: 2.4rem; } figure { margin: 0 0 1.6rem; } figure img { max-width: 100%; border-radius: 6px; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 1rem; }
+.plots img { width: 100%; background: #fff; border-radius: 6px; }
+table { border-collapse: collapse; } td, th { padding: .25rem .8rem; border-bottom: 1px solid var(--line); }
+th { text-align: left; opacity: .7; font-weight: 600; padding-top: 1rem; }
+td + td { text-align: right; white-space: pre; font-family: ui-monospace, monospace; }
+.hit { color: #32b446; } .false { color: #ff8c00; } .missed { color: #eb2832; }
+"""
+
+
+def write_report(folder: Path, scored: Scored, summary: Summary | None = None, *, title: str = "evaluation") -> Path:
+    """Writes `index.html` and the plots, each as a whole or not at all.
+
+    Args:
+        folder: made if it is missing.
+        scored: pictures, labels and detections (`Scored.of`).
+        summary: of `scored`; None: made here.
+        title: heads the page.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: no labelled box, or a picture that can't be read.
+        OSError: the disk.
+    """
+    summary = summary or summarise(scored)
+    matches = scored.matches()
+    thresholds = [summary.thresholds.get(name, DEFAULT_THRESHOLD) for name in scored.names]
+    errors = picture_errors(scored, matches, thresholds)
+    plots = {
+        "precision_recall.png": precision_recall_plot(matches, summary),
+        "f1.png": f1_plot(matches, summary),
+        "recall_by_height.png": heights_plot(summary.heights),
+        "confusion.png": confusion_plot(confusion_matrix(scored, errors), scored.names),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    images = {name: _png(figure) for name, figure in plots.items()}
+    for name, content in images.items():
+        _write(folder / name, content)
+    worst = sorted((one for one in errors if one.errors), key=lambda one: -one.errors)[:WORST]
+    page = folder / "index.html"
+    _write(page, _page(scored, summary, images, worst, title).encode())
+    return page
+
+
+def draw(scored: Scored, errors: PictureErrors) -> npt.NDArray[np.uint8]:
+    """The picture with hits green, false detections orange, missed labels red and ignored regions grey; H×W×3 BGR."""
+    image = read_image(scored.pictures[errors.picture])
+    truth, found = scored.truths[errors.picture], scored.detections[errors.picture]
+    scale = min(1.0, WIDTH / image.shape[1])
+    if scale < 1:
+        image = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    names = scored.names
+    plain = itertools.chain(((box, IGNORED) for box in truth.ignored), ((found.boxes[i], HIT) for i in errors.hits))
+    for box, color in plain:
+        _box(image, box * scale, color, "")
+    for i in errors.missed:
+        _box(image, truth.boxes[i] * scale, MISSED, names[truth.classes[i]])
+    for i in errors.false:
+        text = f"{names[found.classes[i]]} {found.scores[i]:.2f}{' again' if i in errors.duplicates else ''}"
+        _box(image, found.boxes[i] * scale, FALSE, text, below=True)
+    return image
+
+
+def _box(
+    image: npt.NDArray[np.uint8], box: npt.NDArray[np.float32], color: Sequence[int], text: str, *, below: bool = False
+) -> None:
+    x0, y0, x1, y1 = (round(float(value)) for value in box)
+    cv2.rectangle(image, (x0, y0), (x1, y1), color, 1)
+    if text:
+        x, y = (x0, y1 + 11) if below else (x0, max(y0 - 3, 9))
+        width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.34, 1)[0][0]
+        cv2.rectangle(image, (x, y - 9), (x + width, y + 2), (30, 30, 30), cv2.FILLED)
+        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.34, color, 1, cv2.LINE_AA)
+
+
+def _page(scored: Scored, summary: Summary, plots: dict[str, bytes], worst: Sequence[PictureErrors], title: str) -> str:
+    size = "" if summary.input is None else f", input {summary.input[0]}×{summary.input[1]} (height × width)"
+    body = [
+        f"<h1>{html.escape(title)}</h1>",
+        f"<p>{summary.images} pictures, {summary.boxes} boxes{size}. What each figure means: docs/evaluation.md.</p>",
+        "<div class=plots>",
+        *(f"<img src='{_inline(content, 'png')}' alt='{html.escape(name)}'>" for name, content in plots.items()),
+        "</div><h2>Figures</h2>",
+        _table(summary),
+        f"<h2>The {len(worst)} pictures with most errors</h2>" if worst else "<h2>No errors</h2>",
+        "<p>At the recommended scores: <b class=hit>hit</b>, <b class=missed>missed</b>, <b class=false>false</b>; "
+        "grey regions are ignored.</p>",
+    ]
+    for one in worst:
+        jpeg = cv2.imencode(".jpg", draw(scored, one), [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+        name = html.escape(scored.pictures[one.picture].name)
+        caption = f"{name}: {len(one.missed)} missed, {len(one.false)} false, {len(one.hits)} hit"
+        if len(one.duplicates):
+            caption += f"; {len(one.duplicates)} of the false ones are duplicates"
+        if one.swaps:
+            caption += f"; {len(one.swaps)} found as another class"
+        body.append(f"<figure><img src='{_inline(jpeg, 'jpeg')}' alt=''><figcaption>{caption}</figcaption></figure>")
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style><body>{''.join(body)}</body></html>"
+    )
+
+
+def _table(summary: Summary) -> str:
+    parts = []
+    for section, members in itertools.groupby(rows(summary), key=lambda row: row.section):
+        parts.append(f"<tr><th colspan=2>{html.escape(section)}</th></tr>")
+        parts += [f"<tr><td>{html.escape(row.name)}</td><td>{html.escape(row.text)}</td></tr>" for row in members]
+    return f"<table>{''.join(parts)}</table>"
+
+
+def _inline(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
