@@ -1,4 +1,7 @@
-"""`unina-data`: checks and counts data sets, renders synthetic ones. Exit code 0 good, 1 faults found, 2 can't say."""
+"""`unina-data`: checks, counts, converts and splits data sets, finds duplicates, renders synthetic ones.
+
+Exit code 0 good, 1 the answer is no (faults, duplicates across splits), 2 can't say.
+"""
 
 import argparse
 import json
@@ -7,20 +10,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from unina.data.load import load_dataset
+from unina.cli.data_convert import add_convert, add_split, progress_bar
+from unina.data.duplicates import DISTANCE, Pair, find_duplicates
 from unina.data.faults import DataError, Fault
+from unina.data.formats import FORMATS
+from unina.data.load import load_dataset
 from unina.data.statistics import BANDS, measure
 from unina.data.synthesize import synthesize
 
 EXAMPLES = """examples:
   unina-data validate cones/data.yaml              every fault, one a line
   unina-data stats cones/data.yaml --json          counts and percentiles for a script
+  unina-data convert fsoco/ build/fsoco --to yolo  formats, class maps, FSOCO's frame cut off
+  unina-data split build/fsoco build/split         train and val of whole videos
+  unina-data duplicates build/split/data.yaml      the same picture twice, above all across splits
   unina-data synthesize --output build/cones --train 2000 --val 200 --seed 7
 
-Data sets are YOLO-txt (docs/data.md). Exit code: 0 good, 1 faults found, 2 can't say (bad arguments or files).
+A data set is a data.yaml (YOLO-txt), a COCO json, or a folder of COCO, KITTI or Supervisely (docs/data.md).
+Exit code: 0 good, 1 the answer is no (faults found, duplicates across splits), 2 can't say (bad arguments or files).
 """
 console = Console()
 
@@ -49,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(
         prog="unina-data",
-        description="Checks, counts and synthesises YOLO-txt data sets of cones.",
+        description="Checks, counts, converts, splits and synthesises data sets of cones.",
         epilog=EXAMPLES,
         formatter_class=raw,
     )
@@ -60,9 +69,10 @@ def parser() -> argparse.ArgumentParser:
         help="list every fault as file:line: value: what is wrong and the fix",
         description="Lists every fault as `file:line: value: what is wrong and the fix`, then how many there are.\n"
         "Warnings (odd but usable) are marked so and don't change the exit code: 0 no fault, 1 faults, 2 can't say.",
-        epilog="example:\n  unina-data validate cones/data.yaml",
+        epilog="example:\n  unina-data validate cones/data.yaml --duplicates",
         formatter_class=raw,
     )
+    check.add_argument("--duplicates", action="store_true", help="warn of look-alikes across splits, too")
     check.set_defaults(command=_validate)
     count = commands.add_parser(
         "stats",
@@ -73,9 +83,28 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     count.set_defaults(command=_stats)
+    twins = commands.add_parser(
+        "duplicates",
+        help="pictures that show the same, across splits and inside one",
+        description="Finds pictures that look the same (two perceptual hashes of 64 bits), nearest first. Exit code 1\n"
+        "when such a pair stands across splits: scores on it say nothing. Inside one it only wastes time.",
+        epilog="examples:\n  unina-data duplicates cones/data.yaml\n"
+        "  unina-data duplicates a/data.yaml b/data.yaml --json",
+        formatter_class=raw,
+    )
+    twins.set_defaults(command=_duplicates)
+    twins.add_argument("data", type=Path, nargs="+", metavar="DATA", help="one data set, or several to compare")
+    twins.add_argument(
+        "--distance", type=int, default=DISTANCE, metavar="BITS", help=f"highest difference of 64 (default: {DISTANCE})"
+    )
     for command in (check, count):
-        command.add_argument("data", type=Path, metavar="DATA.yaml", help="the data set's table of contents")
+        command.add_argument("data", type=Path, metavar="DATA", help="data.yaml, COCO json, or the data set's folder")
+    for command in (check, count, twins):
+        command.add_argument("--format", dest="form", choices=FORMATS, help="of the data (default: as the path says)")
         command.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+    add_convert(commands)
+    add_split(commands)
 
     render = commands.add_parser(
         "synthesize",
@@ -105,11 +134,15 @@ def _validate(arguments: argparse.Namespace) -> int:
     warnings: tuple[Fault, ...] = ()
     pictures = 0
     try:
-        dataset = load_dataset(arguments.data)
+        dataset = load_dataset(arguments.data, form=arguments.form)
         warnings = dataset.warnings
         pictures = sum(len(samples) for samples in dataset.splits.values())
+        if arguments.duplicates:
+            with progress_bar("comparing") as progress:
+                pairs = find_duplicates([dataset], progress=progress)
+            warnings += tuple(_as_fault(pair) for pair in pairs if pair.across)
     except DataError as error:
-        if not arguments.data.is_file():
+        if not arguments.data.exists():
             raise
         faults = error.faults
     if arguments.json:
@@ -131,9 +164,43 @@ def _as_json(fault: Fault) -> dict[str, str | int | None]:
     return {"path": str(fault.path), "line": fault.line, "value": fault.value, "message": fault.message}
 
 
+def _duplicates(arguments: argparse.Namespace) -> int:
+    """Pairs, across splits first."""
+    if not 0 <= arguments.distance <= 32:
+        raise DataError([Fault(Path("--distance"), None, str(arguments.distance), "must lie in 0…32 bits")])
+    datasets = [load_dataset(path, form=arguments.form) for path in arguments.data]
+    with progress_bar("comparing") as progress:
+        pairs = find_duplicates(datasets, arguments.distance, progress)
+    across = sum(pair.across for pair in pairs)
+    if arguments.json:
+        rows = [
+            {
+                "distance": pair.distance,
+                "across": pair.across,
+                "pictures": [str(picture.image) for picture in (pair.first, pair.second)],
+                "splits": [picture.split for picture in (pair.first, pair.second)],
+            }
+            for pair in pairs
+        ]
+        print(json.dumps({"across": across, "within": len(pairs) - across, "pairs": rows}, indent=1))
+        return 1 if across else 0
+    for pair in pairs:
+        first, second = (f"{picture.split} {picture.image}" for picture in (pair.first, pair.second))
+        print(f"{pair.distance:2d} bits{' ACROSS' if pair.across else ''}: {first} = {second}")
+    print(f"{across} across splits, {len(pairs) - across} inside one")
+    return 1 if across else 0
+
+
+def _as_fault(pair: Pair) -> Fault:
+    """A pair across splits as a warning."""
+    other = pair.second
+    message = f"looks like {other.image} of {other.split} ({pair.distance} bits apart): keep both in one split"
+    return Fault(pair.first.image, None, pair.first.split, message)
+
+
 def _stats(arguments: argparse.Namespace) -> int:
     """Three tables."""
-    statistics = measure(load_dataset(arguments.data))
+    statistics = measure(load_dataset(arguments.data, form=arguments.form))
     if arguments.json:
         print(json.dumps(statistics.as_json(), indent=1))
         return 0
@@ -161,16 +228,7 @@ def _stats(arguments: argparse.Namespace) -> int:
 
 def _synthesize(arguments: argparse.Namespace) -> int:
     """Renders, with a bar."""
-    bar = Progress(
-        TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-    )
-    task = bar.add_task("rendering", total=None)
-
-    def show(done: int, total: int) -> None:
-        bar.start()  # only now: a refusal needs no bar
-        bar.update(task, completed=done, total=total)
-
-    try:
+    with progress_bar("rendering") as progress:
         path = synthesize(
             arguments.output,
             train=arguments.train,
@@ -181,10 +239,8 @@ def _synthesize(arguments: argparse.Namespace) -> int:
             height=arguments.height,
             workers=arguments.workers,
             force=arguments.force,
-            progress=show,
+            progress=progress,
         )
-    finally:
-        bar.stop()
     print(path)
     return 0
 

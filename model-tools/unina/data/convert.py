@@ -40,10 +40,12 @@ def write_dataset(
         What `load_dataset` is to be given, and warnings: boxes left out with the border.
 
     Raises:
-        DataError: the folder is there, a picture is damaged or too small for the border, or the format can't hold it.
+        DataError: the folder is there or holds the pictures themselves, a picture is damaged or too small for the
+            border, or the format can't hold it.
     """
     if to not in FORMATS:
         raise DataError([Fault(output, None, f"format {to}", f"is none of {', '.join(FORMATS)}")])
+    _refuse_own(dataset, output)
     passes = 2 if border == AUTO else 1  # looking for the frame takes as long as writing
     total = passes * sum(len(samples) for samples in dataset.splits.values())
     warnings: list[Fault] = []
@@ -81,3 +83,13 @@ def write_dataset(
             splits[split] = tuple(told)
         FORMATS[to].write(replace(dataset, splits=splits), folder, place)
     return output / FORMATS[to].entry, tuple(warnings)
+
+
+def _refuse_own(dataset: Dataset, output: Path) -> None:
+    """Raises DataError when replacing `output` would take the pictures that are to be written with it."""
+    place = output.resolve()
+    for samples in dataset.splits.values():
+        for sample in samples:
+            if sample.image.resolve().is_relative_to(place):
+                message = f"holds the source itself ({sample.image}); name another folder"
+                raise DataError([Fault(output, None, "", message)])

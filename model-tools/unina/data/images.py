@@ -40,6 +40,23 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     return pixels
 
 
+def read_thumbnail(path: Path, least: int) -> npt.NDArray[np.uint8]:
+    """The picture in grey, uint8 H×W, its shorter side at least `least` where it has that many pixels.
+
+    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is enough: much quicker than the whole.
+
+    Raises:
+        DataError: the file is missing, no picture, or cut short.
+    """
+    shorter = min(image_size(path))
+    flags = {8: cv2.IMREAD_REDUCED_GRAYSCALE_8, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2}
+    flag = next((flag for factor, flag in flags.items() if shorter >= factor * least), cv2.IMREAD_GRAYSCALE)
+    pixels = _decode(path, flag)
+    if pixels is None:
+        raise DataError([Fault(path, None, "", "OpenCV can't decode this picture; save it again as PNG or JPEG")])
+    return pixels
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels as `read_image` would return them, read from the header where that is enough.
 
@@ -66,10 +83,10 @@ def image_size(path: Path) -> tuple[int, int]:
     return pixels.shape[1], pixels.shape[0]
 
 
-def _decode(path: Path) -> npt.NDArray[np.uint8] | None:
+def _decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> npt.NDArray[np.uint8] | None:
     """The pixels, or None for whatever reason OpenCV has."""
     try:
-        pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+        pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flag)
     except cv2.error:  # above its limit of pixels, among others
         return None
     return None if pixels is None else np.asarray(pixels, dtype=np.uint8)

@@ -21,7 +21,7 @@ class Statistics:
     """Three tables, one row or column a split."""
 
     counts: pd.DataFrame
-    """split × (pictures, without boxes, boxes, then one column a class)"""
+    """split × (pictures, without boxes, boxes, then one column a class or group; the ignored ones if any)"""
     percentiles: pd.DataFrame
     """(split, percentile) × (width, height, centre y: relative to the picture; boxes per picture that has any)"""
     bands: pd.DataFrame
@@ -46,6 +46,7 @@ def measure(dataset: Dataset) -> Statistics:
     """Measures every split of a data set."""
     boxes = _boxes(dataset)
     counts, percentiles, bands = {}, {}, {}
+    any_ignored = any(len(sample.ignored) for samples in dataset.splits.values() for sample in samples)
     for split, samples in dataset.splits.items():
         own = boxes[boxes["split"] == split]
         each = [len(sample.boxes) for sample in samples if len(sample.boxes)]
@@ -53,7 +54,8 @@ def measure(dataset: Dataset) -> Statistics:
             "pictures": len(samples),
             "without boxes": len(samples) - len(each),
             "boxes": len(own),
-            **{name: int((own["class"] == index).sum()) for index, name in enumerate(dataset.names)},
+            **{name: int((own["class"] == index).sum()) for index, name in enumerate(dataset.labels)},
+            **({"ignored": sum(len(sample.ignored) for sample in samples)} if any_ignored else {}),
         }
         columns = {column: _percentiles(own[column]) for column in ("width", "height", "centre y")}
         percentiles[split] = pd.DataFrame({**columns, "boxes per picture": _percentiles(each)}, index=PERCENTILES)
