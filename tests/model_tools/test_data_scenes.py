@@ -16,11 +16,12 @@ import pytest
 
 from unina.cli.data import main
 from unina.data import DataError, load_dataset
-from unina.data.scenes import real_boxes
+from unina.data.scenes import props, real_boxes
 from unina.data.scenes.camera import Camera
 from unina.data.scenes.cones import BLUE, LARGE_ORANGE, NAMES, SHAPES, YELLOW, Cone
 from unina.data.scenes.layout import MIN_HEIGHT_PX, NEGATIVE_SHARE, finish, silhouette_box
 from unina.data.scenes.light import sample_light
+from unina.data.scenes.overlay import paint_overlay
 from unina.data.scenes.own_car import NOTHING, OwnCar
 from unina.data.scenes.paint_cones import BATCH, cast, paint_cone, sample_look
 from unina.data.scenes.render import render_scene, scene_layout
@@ -132,6 +133,49 @@ def test_a_hidden_cone_has_no_label_and_a_half_hidden_one_the_box_of_what_is_see
     curtain = np.array([(0, 0), (middle, 0), (middle, HEIGHT), (0, HEIGHT)], dtype=np.int32)
     seen = finish(view, OwnCar(curtain, (), ()), [hidden])
     np.testing.assert_allclose(seen.boxes[0], [middle, alone[1], alone[2], alone[3]], atol=1.6)
+
+
+def test_a_thing_before_a_cone_takes_its_pixels_and_one_behind_does_not() -> None:
+    view = camera(pitch=0.0)
+    cone = Cone(BLUE, 0.0, 6.0, 0.0)
+    alone = finish(view, NOTHING, [cone]).boxes[0]
+    size = (props.TILE_PX, props.TILE_PX)
+    tile = props.Tile(np.zeros((*size, 3), dtype=np.uint8), np.full(size, 255, dtype=np.uint8), 1.0)
+    before, behind = props.Prop(tile, 0.5, 5.5, False), props.Prop(tile, 0.5, 6.5, False)
+    (seen,) = finish(view, NOTHING, [cone], (before,)).boxes
+    edge = props.prop_box(view, tile, 0.5, 5.5)[0]
+    np.testing.assert_allclose(seen, [alone[0], alone[1], edge, alone[3]], atol=1.6)
+    np.testing.assert_array_equal(finish(view, NOTHING, [cone], (behind,)).boxes[0], alone)
+
+
+def test_writing_over_the_picture_leaves_the_cones_alone() -> None:
+    boxes = np.array([[20.0, 300, 60, 359], [500, 0, 540, 40], [200, 320, 420, 360]])
+    drawn = np.zeros((360, 640, 3), dtype=np.uint8)
+    for seed in range(60):
+        canvas = np.full((360, 640, 3), 77, dtype=np.uint8)
+        paint_overlay(canvas, boxes, np.random.default_rng(seed))
+        drawn |= canvas ^ 77
+    assert drawn.any()
+    for x0, y0, x1, y1 in boxes.astype(int):
+        assert not drawn[y0:y1, x0:x1].any()
+
+
+def test_photographs_stand_above_the_horizon_and_move_no_box(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "pink.png"), np.full((300, 500, 3), (200, 40, 240), dtype=np.uint8))
+    changed = 0
+    for index in range(12):
+        plain = render_scene(4, 0, index, 320, 180)
+        photographed = render_scene(4, 0, index, 320, 180, (tmp_path / "pink.png",))
+        np.testing.assert_array_equal(plain.layout.boxes, photographed.layout.boxes)
+        changed += bool((plain.pixels != photographed.pixels).any())
+    assert 0 < changed < 12
+
+
+def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="holds no picture"):
+        synthesize(tmp_path / "set", train=1, val=0, backdrops=tmp_path / "none")
+    assert not (tmp_path / "set").exists()
 
 
 def test_a_cone_at_the_edge_is_clipped_to_the_picture() -> None:

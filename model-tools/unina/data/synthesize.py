@@ -14,6 +14,7 @@ import cv2
 
 from unina.data.data_yaml import SPLITS
 from unina.data.faults import DataError, Fault
+from unina.data.images import SUFFIXES
 from unina.data.scenes.cones import NAMES
 from unina.data.scenes.render import render_scene
 from unina.data.yolo import format_labels
@@ -36,6 +37,7 @@ def synthesize(
     height: int = 720,
     workers: int = 2,
     force: bool = False,
+    backdrops: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Renders a data set of cone scenes into a folder.
@@ -50,6 +52,8 @@ def synthesize(
         width, height: of the pictures, pixels.
         workers: processes.
         force: replace a folder that is there.
+        backdrops: folder of photographs without cones; parts of them stand behind the track in some of the pictures.
+            The bytes then depend on them, too.
         progress: called with (pictures done, pictures in all).
 
     Returns:
@@ -61,6 +65,7 @@ def synthesize(
     output = Path(output)
     counts = dict(zip(SPLITS, (train, val, test), strict=True))
     _check(output, counts, width, height, workers, force)
+    photographs = _photographs(backdrops) if backdrops is not None else ()
     output.parent.mkdir(parents=True, exist_ok=True)
     partial_output = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
@@ -68,7 +73,7 @@ def synthesize(
             (partial_output / "images" / split).mkdir(parents=True)
             (partial_output / "labels" / split).mkdir(parents=True)
         jobs = [_Job(split, index) for split, count in counts.items() for index in range(count)]
-        write = partial(_write, partial_output, seed, width, height)
+        write = partial(_write, partial_output, seed, width, height, photographs)
         for done, _ in enumerate(_each(write, jobs, workers), start=1):
             progress(done, len(jobs))
         text = ["# Synthetic cone scenes; unina-data synthesize", f"# seed {seed}, {width}×{height}", "path: ."]
@@ -105,6 +110,18 @@ def _check(output: Path, counts: dict[str, int], width: int, height: int, worker
         refuse("", "is not empty; name another folder, or replace it with --force")
 
 
+def _photographs(folder: Path) -> tuple[Path, ...]:
+    """Pictures in a folder and below, in the order of their names.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = tuple(sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES))
+    if not found:
+        raise DataError([Fault(Path(folder), None, "", "holds no picture; name a folder of photographs")])
+    return found
+
+
 def _each(write: Callable[[_Job], None], jobs: list[_Job], workers: int) -> Iterator[None]:
     """Runs all jobs, in any order."""
     if workers == 1:
@@ -128,9 +145,9 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def _write(output: Path, seed: int, width: int, height: int, job: _Job) -> None:
+def _write(output: Path, seed: int, width: int, height: int, backdrops: tuple[Path, ...], job: _Job) -> None:
     """Renders one picture and writes it with its labels."""
-    picture = render_scene(seed, SPLITS.index(job.split), job.index, width, height)
+    picture = render_scene(seed, SPLITS.index(job.split), job.index, width, height, backdrops)
     name = f"scene_{job.index:06d}"
     ok, data = cv2.imencode(".jpg", picture.pixels, [cv2.IMWRITE_JPEG_QUALITY, picture.jpeg_quality])
     if not ok:

@@ -14,13 +14,23 @@ Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
 
 
-def paint_backdrop(canvas: Image, layout: Layout, light: Light, rng: np.random.Generator) -> None:
-    """Paints everything above the horizon of a canvas (uint8 H×W×3 BGR) that is all ground, and walls below it."""
+def paint_backdrop(
+    canvas: Image, layout: Layout, light: Light, rng: np.random.Generator, photograph: Image | None = None
+) -> None:
+    """Paints everything above the horizon of a canvas (uint8 H×W×3 BGR) that is all ground, and walls below it.
+
+    With a photograph (uint8 h×w×3 BGR) a part of that stands there instead of drawn sky, hills, trees and houses.
+    """
     camera = layout.camera
     columns = np.arange(camera.width)
     line = camera.horizon + np.tan(camera.roll) * (camera.width / 2 - columns)  # rows of the horizon
     bottom = int(np.clip(np.ceil(line.max()) + 1, 0, camera.height))
-    if bottom > 2:
+    if bottom > 2 and photograph is not None:
+        sky = _part(photograph, bottom, camera.width, rng)
+        below = np.arange(bottom)[:, None] > line[None, :]
+        np.copyto(sky, canvas[:bottom], where=below[..., None])
+        canvas[:bottom] = sky
+    elif bottom > 2:
         sky = _sky(camera, bottom, light, rng)
         scale = camera.focal_px / 1000
         haze = _haze(light)
@@ -40,6 +50,20 @@ def paint_backdrop(canvas: Image, layout: Layout, light: Light, rng: np.random.G
         np.copyto(sky, canvas[:bottom], where=below[..., None])
         canvas[:bottom] = sky
     _walls(canvas, layout, light, rng)
+
+
+def _part(photograph: Image, rows: int, width: int, rng: np.random.Generator) -> Image:
+    """rows×width×3: a random part of a photograph that ends above its foreground, brighter or darker than it was."""
+    height, breadth = photograph.shape[:2]
+    deep = min(0.75 * height, breadth * rows / width) * rng.uniform(0.55, 1.0)
+    wide = min(deep * width / rows, breadth)
+    foot = rng.uniform(max(deep, 0.45 * height), max(deep, 0.8 * height))
+    left = rng.uniform(0, breadth - wide)
+    part = photograph[int(foot - deep) : max(int(foot), int(foot - deep) + 1), int(left) : int(left + wide) + 1]
+    part = np.asarray(cv2.resize(part, (width, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if rng.random() < 0.5:
+        part = part[:, ::-1]
+    return np.asarray(cv2.convertScaleAbs(part, alpha=float(rng.uniform(0.75, 1.25))), dtype=np.uint8)
 
 
 def _haze(light: Light) -> npt.NDArray[np.float32]:

@@ -107,7 +107,7 @@ def _glare(canvas: Image, camera: Camera, light: Light, rng: np.random.Generator
 
 def _tone(canvas: Image, rng: np.random.Generator) -> Image:
     """Exposure, white balance, contrast and saturation."""
-    exposure = float(np.exp(rng.normal(0.0, 0.26)))
+    exposure = float(np.exp(np.clip(rng.normal(0.0, 0.24), -0.42, 0.6)))
     warmth = rng.normal(0, 0.07)
     tint = rng.normal(0, 0.03)
     cast = np.exp(np.array([-warmth, tint, warmth]))

@@ -46,7 +46,7 @@ def sample_light(rng: np.random.Generator, ground_albedo: float) -> Light:
     warmth = np.array([0.9, 0.98, 1.06]) ** (1.6 * (1 - elevation))
     cold = np.array([1.12, 1.0, 0.92]) if weather == 0 else np.array([1.03, 1.0, 0.98])
     # The ground, lit, lands where a camera's exposure puts it: a mid grey, brighter where the ground is pale.
-    target = float(np.exp(rng.normal(np.log(0.265), 0.4))) * (ground_albedo / 0.16) ** 0.5
+    target = float(np.exp(np.clip(rng.normal(np.log(0.265), 0.38), -2.1, -0.5))) * (ground_albedo / 0.16) ** 0.5
     total = min(target / ground_albedo, 1.9)  # a camera does not burn out everything that stands on dark ground
     sun = total * sun_share / max(float(direction[2]), 0.2)
     sky = total * (1 - sun_share) * cold

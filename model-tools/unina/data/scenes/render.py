@@ -1,7 +1,9 @@
 """One picture from its number: layout, paint, camera. The same seed, index and version give the same bytes."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,8 @@ from unina.data.scenes.paint_cones import BATCH, paint_cone, sample_look
 from unina.data.scenes.shadows import cast_shadow, cone_reflection, cone_shadow
 
 Image = npt.NDArray[np.uint8]
+PHOTOGRAPHED = 0.4
+"""Share of pictures with a photograph for a backdrop, where there are photographs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +41,10 @@ def scene_layout(seed: int, stream: int, index: int, width: int, height: int) ->
     return sample_layout(np.random.default_rng([seed, stream, index, 0]), width, height)
 
 
-def render_scene(seed: int, stream: int, index: int, width: int, height: int) -> Picture:
-    """Picture `index` of a stream, `width` × `height` pixels."""
+def render_scene(
+    seed: int, stream: int, index: int, width: int, height: int, backdrops: tuple[Path, ...] = ()
+) -> Picture:
+    """Picture `index` of a stream, `width` × `height` pixels; some before one of the photographs `backdrops`."""
     layout = scene_layout(seed, stream, index, width, height)
     rng = np.random.default_rng([seed, stream, index, 1])
     canvas = np.empty((height, width, 3), dtype=np.uint8)
@@ -46,7 +52,7 @@ def render_scene(seed: int, stream: int, index: int, width: int, height: int) ->
     surface = sample_surface(rng)
     light = sample_light(rng, surface.albedo)
     paint_ground(canvas, camera, surface, light, rng)
-    paint_backdrop(canvas, layout, light, rng)
+    paint_backdrop(canvas, layout, light, rng, _photograph(backdrops, np.random.default_rng([seed, stream, index, 2])))
     if rng.random() < 0.25:
         hue = rng.random()
         for cone in layout.cones:
@@ -59,6 +65,14 @@ def render_scene(seed: int, stream: int, index: int, width: int, height: int) ->
     if rng.random() < 0.12:
         paint_overlay(canvas, layout.boxes, rng)
     return Picture(recorded(canvas, rng), layout, quality)
+
+
+def _photograph(backdrops: tuple[Path, ...], rng: np.random.Generator) -> Image | None:
+    """One of the photographs for PHOTOGRAPHED of the pictures; None for the others and for one that can't be read."""
+    if not backdrops or rng.random() > PHOTOGRAPHED:
+        return None
+    pixels = cv2.imread(str(backdrops[int(rng.integers(0, len(backdrops)))]), cv2.IMREAD_COLOR)
+    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
 
 
 def _paint_things(canvas: Image, layout: Layout, surface: Surface, light: Light, rng: np.random.Generator) -> None:
