@@ -3,63 +3,25 @@
 import csv
 import json
 import math
-import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_runs import small_spec, state_of, stop_after, trainer_of, write_dataset
 
 from unina.cli.train import main
 from unina.data import Sample, load_dataset, read_image
 from unina.evaluate import TorchStage
-from unina.model import ModelSpec, load_checkpoint
-from unina.train import AugmentSpec, RunSpec, TrainSpec
+from unina.model import load_checkpoint
+from unina.train.interrupt import ECHO_S, Interrupt
 from unina.train.loader import Loader, repeat_factors
 from unina.train.mixture import load_mixture
-from unina.train.trainer import Interrupted, Trainer, TrainingError, Watch
-
-COLORS = {0: (200, 60, 20), 1: (20, 200, 240)}  # BGR of blue and yellow
-
-
-def write_dataset(root: Path, pictures: int = 4, labelled: bool = True, size: int = 96) -> Path:
-    """Blue and yellow blocks on noise, as a YOLO-txt data set whose val is its train."""
-    rng = np.random.default_rng(0)
-    for split in ("train", "val"):
-        rng = np.random.default_rng(0)
-        for kind in ("images", "labels"):
-            (root / kind / split).mkdir(parents=True)
-        for number in range(pictures):
-            pixels = rng.integers(90, 130, (size, size, 3), dtype=np.uint8)
-            lines = []
-            for label, corner in enumerate(((8, 12), (52, 48))):
-                x, y = (int(c + rng.integers(0, 20)) for c in corner)
-                pixels[y : y + 24, x : x + 16] = COLORS[label]
-                lines.append(f"{label} {(x + 8) / size} {(y + 12) / size} {16 / size} {24 / size}")
-            cv2.imwrite(str(root / "images" / split / f"{number}.png"), pixels)
-            text = "\n".join(lines) + "\n" if labelled or split == "val" else ""
-            (root / "labels" / split / f"{number}.txt").write_text(text)
-    path = root / "data.yaml"
-    path.write_text("path: .\ntrain: images/train\nval: images/val\nnames: [blue, yellow]\n")
-    return path
-
-
-def small_spec(data: Path, epochs: int, **train: object) -> RunSpec:
-    fields: dict[str, object] = {"epoch_crops": 8, "batch": 4, "crop": 96, "threads": 1, "bf16": False, "ema": 0.05}
-    return RunSpec(
-        data=str(data),
-        model=ModelSpec(input_height=96, input_width=96),
-        train=TrainSpec(**({"epochs": epochs} | fields | train)),  # type: ignore[arg-type]
-        augment=AugmentSpec(scale_min=0.9, scale_max=1.1, blur=0, noise=0),
-    )
-
-
-def trainer_of(spec: RunSpec, output: Path, watch: Watch | None = None, resume: bool = False) -> Trainer:
-    return Trainer(spec, load_mixture(spec), output, watch or Watch(), resume)
+from unina.train.trainer import Interrupted, TrainingError, Watch
 
 
 @pytest.fixture
@@ -88,29 +50,11 @@ def test_a_few_pictures_are_learnt_by_heart(tmp_path: Path, one_thread: None) ->
         assert np.abs(found.boxes[best] - box).max() < 3
 
 
-def state_of(path: Path) -> dict[str, torch.Tensor]:
-    payload = torch.load(path / "checkpoint.pt", weights_only=True)
-    state = {f"ema.{k}": v for k, v in payload["weights"].items()}
-    state |= {f"model.{k}": v for k, v in payload["training"]["model"].items()}
-    for index, buffers in payload["training"]["optimizer"]["state"].items():
-        state |= {f"optimizer.{index}.{k}": v for k, v in buffers.items() if isinstance(v, torch.Tensor)}
-    return state
-
-
-def stop_after(step: int) -> Callable[[int, float], None]:
-    """A watcher that asks the run to stop as Ctrl-C does, from within step `step`."""
-
-    def on_step(now: int, loss: float) -> None:
-        if now == step:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    return on_step
-
-
 @pytest.mark.parametrize("stop", [4, 3], ids=["between epochs", "inside an epoch"])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, one_thread: None, stop: int) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
-    spec = small_spec(dataset.path, 4, bf16=True)
+    spec = small_spec(dataset.path, 4, bf16=True, val_every=1)
+    spec = replace(spec, augment=replace(spec.augment, mosaic=0.7, mosaic_close=0.4, paste=0.5, noise=0.5))
     whole = trainer_of(spec, tmp_path / "whole").run()
 
     with pytest.raises(Interrupted):
@@ -128,6 +72,17 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, o
     assert [{k: v for k, v in row.items() if k not in timing} for row in rows[0]] == [
         {k: v for k, v in row.items() if k not in timing} for row in rows[1]
     ]
+
+
+def test_mosaics_end_where_the_spec_says(tmp_path: Path, one_thread: None) -> None:
+    dataset = load_dataset(write_dataset(tmp_path / "data"))
+    spec = small_spec(dataset.path, 4)
+    plain, mosaics = (
+        Loader(load_mixture(changed), changed)
+        for changed in (replace(spec, augment=replace(spec.augment, mosaic=part, mosaic_close=0.5)) for part in (0, 1))
+    )
+    same = [torch.equal(plain.batch(step).x, mosaics.batch(step).x) for step in range(8)]
+    assert same == [False] * 4 + [True] * 4
 
 
 def test_a_finished_run_resumes_to_the_same_result(tmp_path: Path, one_thread: None) -> None:
@@ -156,6 +111,55 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_pictures(tmp_path:
         trainer.run()
 
 
+def test_a_gradient_that_is_no_number_stops_the_run_before_it_reaches_the_weights(
+    tmp_path: Path, one_thread: None
+) -> None:
+    trainer = trainer_of(small_spec(write_dataset(tmp_path / "data"), 1), tmp_path / "run")
+    weight = trainer.model.backbone.stem.conv3.weight
+    weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(TrainingError, match=r"step 0: the gradient's norm is (nan|inf).*\.png"):
+        trainer.run()
+    assert bool(weight.isfinite().all())
+
+
+def test_the_best_weights_are_kept_and_the_last_ones_too(tmp_path: Path, one_thread: None) -> None:
+    spec = small_spec(write_dataset(tmp_path / "data"), 6, val_every=2)
+    trainer_of(spec, tmp_path / "run").run()
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    assert [bool(row["map50"]) for row in rows] == [False, True] * 3
+    best, last = (load_checkpoint(tmp_path / "run" / name).info for name in ("best.pt", "checkpoint.pt"))
+    assert best["metrics"]["map50"] == pytest.approx(max(float(row["map50"] or 0) for row in rows), abs=1e-5)
+    assert last["step"] == 12 and last["metrics"]["map50"] == pytest.approx(float(rows[-1]["map50"]), abs=1e-5)
+
+
+def test_tensorboard_shows_the_columns_of_metrics_csv_and_crops_with_boxes(tmp_path: Path, one_thread: None) -> None:
+    spec = small_spec(write_dataset(tmp_path / "data"), 3, tensorboard=True)
+    with pytest.raises(Interrupted):
+        trainer_of(spec, tmp_path / "run", Watch(step=stop_after(3))).run()
+    trainer_of(spec, tmp_path / "run", resume=True).run()
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    for tag, column in (("train/loss", "loss"), ("train/lr", "lr"), ("val/map50", "map50")):
+        shown = [(event.step, event.value) for event in events.Scalars(tag)]
+        assert shown == [(int(row["step"]), pytest.approx(float(row[column]), rel=1e-5)) for row in rows if row[column]]
+    (image,) = events.Images("train/crops")
+    assert image.step == 0 and image.height >= 96 and len(image.encoded_image_string) > 1000
+
+
+def test_a_second_wish_to_stop_is_heard_once_the_first_has_faded(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    interrupt = Interrupt()
+    interrupt._note(2, None)
+    now += ECHO_S - 0.1
+    interrupt._note(2, None)  # torchrun's echo of the same Ctrl-C
+    assert interrupt.requested
+    now += 0.2
+    with pytest.raises(KeyboardInterrupt):
+        interrupt._note(2, None)
+
+
 @pytest.fixture
 def spec_file(tmp_path: Path) -> Path:
     path = tmp_path / "spec.yaml"
@@ -178,7 +182,7 @@ def test_command_line_overrides_the_spec(
     assert set(summary["val"]) >= {"map50", "map50_95"}
     written = yaml.safe_load((run / "spec.yaml").read_text())
     assert written["train"]["epochs"] == 1 and written["train"]["batch"] == 2 and written["data"] == str(data)
-    assert sorted(p.name for p in run.iterdir()) == ["checkpoint.pt", "metrics.csv", "spec.yaml"]
+    assert sorted(p.name for p in run.iterdir()) == ["checkpoint.pt", "metrics.csv", "spec.yaml", "tensorboard"]
 
     assert main(words) == 2
     assert "exists already; --resume goes on with that run" in capsys.readouterr().err
@@ -196,6 +200,7 @@ def test_command_line_overrides_the_spec(
         (["--model.backbone", "pica"], "model.backbone"),
         (["--train.crop", "100"], "train.crop: 100: must be a multiple of 16"),
         (["--resume", "--force"], "give one of them"),
+        (["--train.device", "tpu"], "train.device"),
     ],
 )
 def test_a_wrong_option_is_one_line_that_names_it(

@@ -4,14 +4,18 @@ import contextlib
 import dataclasses
 import difflib
 import json
+import os
+import shutil
 import sys
 import typing
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, set_parsing_settings
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -19,9 +23,25 @@ from unina.data import DataError
 from unina.train import RunSpec
 from unina.train.history import EpochRow
 from unina.train.mixture import load_mixture
-from unina.train.trainer import CHECKPOINT, HISTORY, SPEC, Interrupted, Result, Trainer, TrainingError, Watch
+from unina.train.processes import Processes, joined
+from unina.train.trainer import CHECKPOINT, SPEC, WRITTEN, Interrupted, Result, Trainer, TrainingError, Watch
 
-console = Console(stderr=True)
+console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
+DESCRIPTION = """Trains a detector. SPEC.yaml holds the fields below; any of them can be overridden by an option. Writes
+checkpoint.pt, metrics.csv, spec.yaml and tensorboard/ to RUN_DIR (docs/training.md says what they are). Ctrl-C leaves
+a checkpoint; --resume goes on."""
+EXAMPLES = """examples:
+  unina-train specs/cones.yaml --data cones/data.yaml --output runs/first
+  unina-train specs/cones.yaml --data ours/data.yaml --output runs/ours --train.init_from runs/first/checkpoint.pt
+  unina-train runs/ours/spec.yaml --output runs/ours --resume
+  torchrun --nproc-per-node 4 -m unina.cli.train specs/cones.yaml --data cones/data.yaml --output runs/four
+
+Exit code: 0 trained, 2 bad input or a run that broke off, 130 stopped by Ctrl-C (resumable).
+"""
+
+
+class HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Keeps the line breaks of description and examples."""
 
 
 class SpecError(ValueError):
@@ -32,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when trained, 2 for bad input or a run that broke off, 130 when stopped by Ctrl-C (resumable)."""
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
-        result = train(options)
+        with joined(options.spec.train.device) as processes:
+            result = train(options, processes)
     except Interrupted as stop:
         console.print(f"unina-train: {stop}; go on with the same command and --resume", highlight=False)
         return 130
@@ -41,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SpecError, DataError, TrainingError, OSError) as error:
         print(f"unina-train: {error}", file=sys.stderr)
         return 2
-    report(result, options)
+    if processes.first:
+        report(result, options)
     return 0
 
 
@@ -62,10 +84,9 @@ def build_parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="unina-train",
         usage="unina-train SPEC.yaml --output RUN_DIR [--data data.yaml] [--resume | --force] [--train.epochs 3 …]",
-        description=(
-            "Trains a detector. SPEC.yaml holds the fields below; any of them can be overridden by an option. "
-            "Writes checkpoint.pt, metrics.csv and spec.yaml to RUN_DIR. Ctrl-C leaves a checkpoint; --resume goes on."
-        ),
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
         exit_on_error=False,
     )
     parser.add_argument("--config", action="config", help="a spec; the same as giving SPEC.yaml first")
@@ -99,6 +120,8 @@ def parse(arguments: Sequence[str]) -> Options:
         raise SpecError("--resume goes on with a run, --force throws it away: give one of them")
     if not spec.data and not spec.sources:
         raise SpecError("no data set: give --data path/to/data.yaml")
+    if spec.train.device == "cuda" and not torch.cuda.is_available():
+        raise SpecError("train.device: cuda: torch finds no CUDA device; use cpu or auto")
     return Options(spec, Path(values.output), values.resume, values.force, values.json)
 
 
@@ -143,10 +166,27 @@ def nearest(name: str, known: Sequence[str], prefix: str = "") -> str:
     return f"; did you mean {prefix}{close[0]}?" if close else ""
 
 
-def train(options: Options) -> Result:
+def train(options: Options, processes: Processes) -> Result:
     """Prepares RUN_DIR and runs."""
     output = options.output
     began = (output / CHECKPOINT).exists() or (output / SPEC).exists()
+    if processes.first:
+        check_output(options, began)
+    processes.wait()  # from here on the first one may write there
+    mixture = load_mixture(options.spec)
+    with display(options, processes) as watch:
+        trainer = Trainer(options.spec, mixture, output, watch, options.resume, processes)
+        if options.force and began and processes.first:
+            for path in (output / name for name in WRITTEN):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                path.unlink(missing_ok=True)
+        return trainer.run()
+
+
+def check_output(options: Options, began: bool) -> None:
+    """Raises SpecError unless RUN_DIR is new, or is a run that may go on or be thrown away."""
+    output = options.output
     if output.exists() and not output.is_dir():
         raise SpecError(f"{output}: is a file; --output names a folder")
     if output.is_dir() and any(output.iterdir()) and not options.resume:
@@ -154,19 +194,13 @@ def train(options: Options) -> Result:
             raise SpecError(f"{output}: exists already; --resume goes on with that run, --force throws it away")
         if not began:
             raise SpecError(f"{output}: is no run of unina-train; --force only throws away runs")
-    mixture = load_mixture(options.spec)
-    with display(options) as watch:
-        trainer = Trainer(options.spec, mixture, output, watch, options.resume)
-        if options.force and began:
-            for name in (CHECKPOINT, HISTORY, SPEC):
-                (output / name).unlink(missing_ok=True)
-        return trainer.run()
 
 
 @contextlib.contextmanager
-def display(options: Options) -> Iterator[Watch]:
-    """A progress bar on a terminal; a line an epoch elsewhere."""
+def display(options: Options, processes: Processes) -> Iterator[Watch]:
+    """A progress bar on a terminal; a line an epoch elsewhere; nothing from any process but the first."""
     train_spec = options.spec.train
+    silent = options.json or not processes.first
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -175,7 +209,7 @@ def display(options: Options) -> Iterator[Watch]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=options.json or not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=silent or not console.is_terminal) as progress:
         reading = progress.add_task("reading", total=None, note="pictures")
         steps = progress.add_task("training", total=train_spec.steps, start=False, visible=False, note="")
         began: list[int] = []
@@ -191,14 +225,20 @@ def display(options: Options) -> Iterator[Watch]:
             progress.update(steps, completed=step, note=f"loss {loss:.2f}, {rate:.0f} images/s")
 
         def on_epoch(row: EpochRow) -> None:
-            if not options.json and not console.is_terminal:
+            if not silent and (not console.is_terminal or row.map50 is not None):
+                accuracy = "" if row.map50 is None else f"  mAP50 {row.map50:.3f}"
                 console.print(
                     f"epoch {row.epoch}/{train_spec.epochs}  loss {row.loss:.3f}  class {row.class_loss:.3f}  "
-                    f"box {row.box_loss:.3f}  dfl {row.dfl_loss:.3f}  {row.images_per_s:.0f} images/s",
+                    f"box {row.box_loss:.3f}  dfl {row.dfl_loss:.3f}  {row.images_per_s:.0f} images/s{accuracy}",
                     highlight=False,
                 )
 
+        def on_note(text: str) -> None:
+            if not silent:
+                console.print(text, highlight=False)
+
         yield Watch(
+            note=on_note,
             reading=lambda total: progress.update(reading, total=total),
             read=lambda: progress.advance(reading),
             step=on_step,

@@ -1,16 +1,22 @@
 """Ctrl-C and SIGTERM as a question that the training loop asks between two steps."""
 
 import signal
+import time
 from types import FrameType, TracebackType
 
 
+ECHO_S = 3.0
+"""A signal this soon after the first is the same wish: torchrun passes on a Ctrl-C that the terminal has sent already."""
+
+
 class Interrupt:
-    """While entered, the first signal only sets `requested`; a second one interrupts at once."""
+    """While entered, the first signal only sets `requested`; a later one interrupts at once."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         self.requested = False
+        self._first = 0.0
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "Interrupt":
@@ -25,6 +31,8 @@ class Interrupt:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        now = time.monotonic()
+        if self.requested and now - self._first > ECHO_S:
             raise KeyboardInterrupt
-        self.requested = True
+        if not self.requested:
+            self.requested, self._first = True, now

@@ -28,9 +28,12 @@ def one_to_one_top(step: int, spec: TrainSpec) -> int:
 
 
 def build_optimizer(model: nn.Module, spec: TrainSpec) -> torch.optim.Optimizer:
-    """Weight decay on kernels; none on biases and normalisation, which it would only pull off balance."""
-    kernels = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    """Weight decay on kernels; none on biases and normalisation, which it would only pull off balance.
+
+    Frozen parameters are left out.
+    """
+    kernels = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": spec.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if spec.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=spec.lr, betas=(spec.momentum, 0.99))  # 0.999 outlasts a short run

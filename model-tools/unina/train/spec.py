@@ -8,6 +8,8 @@ from typing import Literal
 
 from unina.model import ModelSpec
 
+Device = Literal["auto", "cpu", "cuda"]
+
 
 def check_range(owner: str, value: object, low: float, high: float) -> None:
     """Raises ValueError that names the field unless low ≤ value ≤ high."""
@@ -33,6 +35,9 @@ class TrainSpec:
 
     init_from: str = ""
     """checkpoint to start from: weights whose name and shape agree are taken, class rows by class name"""
+
+    freeze: tuple[str, ...] = ()
+    """parts of the model that stay as they are, their batch statistics too, such as [backbone]"""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """adamw learns several times more from a short run; sgd is the classic for hundreds of epochs (try lr 0.02)"""
@@ -68,10 +73,16 @@ class TrainSpec:
     """part of the one-to-one head's gradient that reaches neck and backbone; 0 detaches it, as YOLOv10 does"""
 
     alpha: float = 0.5
-    """exponent of the score in the matching metric s^α · IoU^β (arXiv 2108.07755); the same for both heads"""
+    """exponent of the score in the one-to-many head's matching metric s^α · IoU^β (arXiv 2108.07755)"""
 
     beta: float = 6.0
-    """exponent of the IoU in the matching metric"""
+    """exponent of the IoU in it"""
+
+    one_to_one_alpha: float = 1.0
+    """exponent of the score in the one-to-one head's metric: the higher, the truer it stays to an anchor once chosen"""
+
+    one_to_one_beta: float = 2.0
+    """exponent of the IoU in it"""
 
     class_gain: float = 0.5
     """weight of the class loss"""
@@ -85,6 +96,15 @@ class TrainSpec:
     bf16: bool = True
     """bfloat16 convolutions (about 1.8 times faster on CPUs that have them)"""
 
+    val_every: int = 0
+    """epochs between two validations; the best weights are kept in best.pt; 0 validates at the end only"""
+
+    tensorboard: bool = True
+    """curves and pictures for `tensorboard --logdir RUN_DIR`"""
+
+    device: Device = "auto"
+    """auto takes CUDA where there is one"""
+
     threads: int = 0
     """CPU threads; 0 lets torch choose"""
 
@@ -95,6 +115,7 @@ class TrainSpec:
     """memory for decoded pictures; what does not fit is read again each time"""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "freeze", tuple(self.freeze))  # YAML gives lists
         for name, low, high in (
             ("epochs", 1, 1e6),
             ("epoch_crops", 1, 1e9),
@@ -112,9 +133,12 @@ class TrainSpec:
             ("one_to_one_gradient", 0, 1),
             ("alpha", 0, 20),
             ("beta", 0, 20),
+            ("one_to_one_alpha", 0, 20),
+            ("one_to_one_beta", 0, 20),
             ("class_gain", 0, 1000),
             ("box_gain", 0, 1000),
             ("dfl_gain", 0, 1000),
+            ("val_every", 0, 1e6),
             ("threads", 0, 1024),
             ("seed", 0, 2**31),
             ("cache_mb", 0, 1e7),

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,27 @@ import cv2
 import torch
 import yaml
 
-from unina.evaluate import Metrics, TorchStage, evaluate
+from unina.evaluate import Head, Metrics, TorchStage, evaluate
 from unina.model import CheckpointError, Detector, save_checkpoint
 from unina.model.checkpoint import read_payload
+from unina.train.batch_norm import share_statistics
 from unina.train.criterion import Criterion, Losses
 from unina.train.ema import WeightAverage
+from unina.train.events import FOLDER, Events
+from unina.train.freeze import freeze, training_mode
 from unina.train.history import EpochRow, write_history, write_text
 from unina.train.interrupt import Interrupt
 from unina.train.loader import Batch, Loader
 from unina.train.mixture import Mixture, merged_names, merged_samples, merged_stage
+from unina.train.processes import ALONE, OnDevice, Processes
+from unina.train.progress import Progress, first_difference, plain
 from unina.train.schedule import build_optimizer, lr_at
 from unina.train.spec import RunSpec
 from unina.train.transfer import take_weights
 
-CHECKPOINT, HISTORY, SPEC = "checkpoint.pt", "metrics.csv", "spec.yaml"
+CHECKPOINT, BEST, HISTORY, SPEC = "checkpoint.pt", "best.pt", "metrics.csv", "spec.yaml"
+WRITTEN = (CHECKPOINT, BEST, HISTORY, SPEC, FOLDER)
+"""All that a run leaves in its folder."""
 
 
 class TrainingError(RuntimeError):
@@ -52,22 +59,12 @@ class Result:
     """of all sessions of the run, validation aside"""
 
 
-@dataclass
-class Progress:
-    """How far a run has come; everything that a resumed run needs besides weights."""
-
-    step: int = 0
-    seconds: float = 0.0
-    rows: list[EpochRow] = field(default_factory=list)
-    sums: list[float] = field(default_factory=lambda: [0.0] * 5)
-    """loss, class, box, dfl, positives since the epoch began"""
-    epoch_seconds: float = 0.0
-
-
 @dataclass(frozen=True)
 class Watch:
     """What the loop tells whoever looks on."""
 
+    note: Callable[[str], None] = lambda text: None
+    """something worth a line, such as what was taken from another checkpoint"""
     reading: Callable[[int], None] = lambda total: None
     """before the pictures are read: how many"""
     read: Callable[[], None] = lambda: None
@@ -82,31 +79,47 @@ class Trainer:
     """One run in one folder."""
 
     def __init__(
-        self, spec: RunSpec, mixture: Mixture, output: Path, watch: Watch = Watch(), resume: bool = False
+        self,
+        spec: RunSpec,
+        mixture: Mixture,
+        output: Path,
+        watch: Watch = Watch(),
+        resume: bool = False,
+        processes: Processes = ALONE,
     ) -> None:
-        """Reads the pictures; `resume` continues the run in `output`.
+        """Reads the pictures; `resume` continues the run in `output`; `processes` share every batch.
 
         Raises:
             DataError: an unreadable picture.
-            TrainingError: there is no such run to resume, or it is another one.
+            TrainingError: there is no such run to resume, it is another one, or the spec does not fit the model.
         """
-        self.spec, self.mixture, self.output, self.watch = spec, mixture, output, watch
+        self.spec, self.mixture, self.output, self.watch, self.processes = spec, mixture, output, watch, processes
+        train = spec.train
+        if train.batch % processes.count:
+            raise TrainingError(f"train.batch: {train.batch}: must be a multiple of the {processes.count} processes")
         cv2.setNumThreads(1)  # the crops of a batch are prepared in a thread of their own
-        if spec.train.threads:
-            torch.set_num_threads(spec.train.threads)
-        torch.manual_seed(spec.train.seed)
+        if train.threads:
+            torch.set_num_threads(train.threads)
+        torch.manual_seed(train.seed)
         self.model = Detector(spec.model, len(mixture.names), mixture.names)
-        self.model.one_to_one_gradient = spec.train.one_to_one_gradient
-        if spec.train.init_from and not resume:
-            take_weights(self.model, Path(spec.train.init_from))
-        self.optimizer = build_optimizer(self.model, spec.train)
-        self.average = WeightAverage(self.model, spec.train.steps, spec.train.ema)
-        self.criterion = Criterion(spec.train, spec.model.strides, spec.model.reg_max, mixture.groups)
+        self.model.one_to_one_gradient = train.one_to_one_gradient
+        try:
+            if train.init_from and not resume:
+                watch.note(f"{train.init_from}: {take_weights(self.model, Path(train.init_from))}")
+            freeze(self.model, train.freeze)
+        except ValueError as error:  # a CheckpointError is one, too
+            raise TrainingError(str(error)) from error
+        self.model.to(processes.device)
+        self.optimizer = build_optimizer(self.model, train)
+        self.average = WeightAverage(self.model, train.steps, train.ema)
+        if processes.count > 1:
+            share_statistics(self.model)
+        self.criterion = Criterion(train, spec.model.strides, spec.model.reg_max, mixture.groups, processes.sum)
         self.progress = Progress()
         if resume:
             self.restore()
         watch.reading(len(mixture.samples))
-        self.loader = Loader(mixture, spec, watch.read)
+        self.loader = Loader(mixture, spec, watch.read, (processes.rank, processes.count))
 
     def run(self) -> Result:
         """Trains to the end and validates.
@@ -115,65 +128,75 @@ class Trainer:
             TrainingError: a loss that is no number.
             Interrupted: on Ctrl-C or SIGTERM, after a checkpoint has been written.
         """
-        self.output.mkdir(parents=True, exist_ok=True)
-        write_text(self.output / SPEC, yaml.safe_dump(plain(self.spec), sort_keys=False))
-        train, progress = self.spec.train, self.progress
-        self.model.train()
+        train, progress, processes = self.spec.train, self.progress, self.processes
+        if processes.first:
+            self.output.mkdir(parents=True, exist_ok=True)
+            write_text(self.output / SPEC, yaml.safe_dump(plain(self.spec), sort_keys=False))
+        events = Events(self.output, progress.step, train.tensorboard and processes.first)
+        training_mode(self.model, train.freeze)
         with Interrupt() as interrupt:
             batches = self.loader.batches(progress.step, train.steps)
             begin = time.monotonic()
             for batch in batches:
+                if progress.step == 0:
+                    events.crops(batch, 0)
                 losses = self.train_step(batch)
                 now = time.monotonic()
                 progress.seconds += now - begin
                 progress.epoch_seconds += now - begin
-                begin = now
-                self.watch.step(progress.step, losses[0])
+                if processes.first:
+                    self.watch.step(progress.step, losses[0])
+                stop = processes.any(interrupt.requested)
                 epoch_ended = progress.step % train.epoch_steps == 0
                 if epoch_ended:
-                    self.close_epoch()
-                if epoch_ended or interrupt.requested:
-                    self.save()
-                if interrupt.requested and progress.step < train.steps:
+                    self.close_epoch(events, last=progress.step == train.steps)
+                if epoch_ended or stop:
+                    self.save(CHECKPOINT)
+                if stop and progress.step < train.steps:
                     batches.close()
+                    events.close()
+                    processes.wait()  # torchrun ends all when one leaves, and the first may still be writing
                     raise Interrupted(progress.step, train.steps)
-        metrics = self.validate()
-        if metrics is not None:
-            last = progress.rows[-1]
-            progress.rows[-1] = EpochRow(**(asdict(last) | {"map50": metrics.map50, "map50_95": metrics.map50_95}))
-            write_history(self.output / HISTORY, progress.rows)
-            self.save(metrics)
-        images = progress.step * train.batch
-        return Result(self.output / CHECKPOINT, metrics, progress.step, images, progress.seconds)
+                begin = time.monotonic()
+        metrics = self.finish(events)
+        return Result(self.output / CHECKPOINT, metrics, progress.step, progress.step * train.batch, progress.seconds)
 
     def train_step(self, batch: Batch) -> list[float]:
-        """One optimiser step; returns loss, class, box and dfl loss and the number of positives."""
-        train, progress = self.spec.train, self.progress
+        """One optimiser step; returns loss, class, box and dfl loss and the number of positives, of all processes."""
+        train, progress, processes = self.spec.train, self.progress, self.processes
         lr = lr_at(progress.step, train)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        with torch.autocast("cpu", torch.bfloat16, enabled=train.bf16):
+        batch = on_device(batch, processes.device)
+        with torch.autocast(processes.device.type, torch.bfloat16, enabled=train.bf16):
             maps = self.model(batch.x)
-        losses: Losses = self.criterion(maps, batch.targets, progress.step)
+        with processes.device:  # tensors that the loss makes are born there
+            losses: Losses = self.criterion(maps, batch.targets, progress.step)
         values = (losses.total.detach(), losses.class_, losses.box, losses.dfl, losses.positives)
-        parts = [float(value) for value in values]
+        mine = torch.tensor([float(value) for value in values], dtype=torch.float64)
+        parts: list[float] = processes.sum(mine.to(processes.device)).tolist()
         if not math.isfinite(parts[0]):
-            names = ", ".join(batch.images)
-            raise TrainingError(
-                f"step {progress.step}: the loss is {parts[0]} (class {parts[1]}, box {parts[2]}, dfl {parts[3]}) at "
-                f"lr {lr:.3g} on {names}; try a lower --train.lr or look at these pictures' labels"
-            )
+            raise self.broken(f"the loss is {parts[0]} (class {parts[1]}, box {parts[2]}, dfl {parts[3]})", lr, batch)
         self.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip)
+        processes.sum_gradients(self.model.parameters())
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip))
+        if not math.isfinite(norm):
+            raise self.broken(f"the gradient's norm is {norm} (loss {parts[0]:.4g})", lr, batch)
         self.optimizer.step()
         self.average.update(self.model)
         progress.step += 1
         progress.sums = [total + part for total, part in zip(progress.sums, parts, strict=True)]
         return parts
 
-    def close_epoch(self) -> None:
-        """Adds a row to metrics.csv."""
+    def broken(self, what: str, lr: float, batch: Batch) -> TrainingError:
+        """The error for a batch from which nothing can be learnt."""
+        names = ", ".join(self.processes.gather(batch.images))
+        advice = "try a lower --train.lr or look at these pictures' labels"
+        return TrainingError(f"step {self.progress.step}: {what} at lr {lr:.3g} on {names}; {advice}")
+
+    def close_epoch(self, events: Events, last: bool) -> None:
+        """Adds a row to metrics.csv, with the accuracy where it is due; the last epoch's comes at the end."""
         train, progress = self.spec.train, self.progress
         steps = train.epoch_steps
         loss, class_loss, box_loss, dfl_loss, positives = (total / steps for total in progress.sums)
@@ -192,20 +215,51 @@ class Trainer:
         )
         progress.rows.append(row)
         progress.sums, progress.epoch_seconds = [0.0] * 5, 0.0
+        if not self.processes.first:
+            return
+        if train.val_every and row.epoch % train.val_every == 0 and not last:
+            self.validate()
+        if not last:
+            events.row(progress.rows[-1])
         write_history(self.output / HISTORY, progress.rows)
-        self.watch.epoch(row)
+        self.watch.epoch(progress.rows[-1])
+
+    def finish(self, events: Events) -> Metrics | None:
+        """The last validation, and what is written once a run is over."""
+        if not self.processes.first:
+            return None
+        metrics = self.validate()
+        if self.progress.rows:
+            events.row(self.progress.rows[-1])
+        events.close()
+        if metrics is not None:
+            write_history(self.output / HISTORY, self.progress.rows)
+            self.save(CHECKPOINT, metrics)
+        return metrics
 
     def validate(self) -> Metrics | None:
-        """Accuracy of the averaged model, deployed, on the val split; None when it has no labelled box."""
-        mixture = self.mixture
+        """Accuracy of the averaged model, deployed, on the val split; None when it has no labelled box.
+
+        It goes into the newest row of the history, and the weights to best.pt if they are the best of several.
+        """
+        mixture, progress = self.mixture, self.progress
         if not any(len(sample.boxes) for sample in mixture.validation):
             return None
-        stage = merged_stage(TorchStage(self.average.model.deploy()), mixture)
+        deployed = self.average.model.deploy()
+        stage = TorchStage(OnDevice(deployed, self.processes.device), Head.of_deployed(deployed))
         samples, names = merged_samples(mixture.validation, mixture), merged_names(mixture)
-        return evaluate(stage, samples, names)
+        metrics = evaluate(merged_stage(stage, mixture), samples, names)
+        if progress.rows:
+            progress.rows[-1] = replace(progress.rows[-1], map50=metrics.map50, map50_95=metrics.map50_95)
+        if self.spec.train.val_every and metrics.map50 > progress.best:
+            progress.best = metrics.map50
+            self.save(BEST, metrics)
+        return metrics
 
-    def save(self, metrics: Metrics | None = None) -> None:
-        """Writes the checkpoint: averaged weights to deploy, and the state to go on from."""
+    def save(self, name: str, metrics: Metrics | None = None) -> None:
+        """Writes a checkpoint: averaged weights to deploy, and, unless it is best.pt, the state to go on from."""
+        if not self.processes.first:
+            return
         progress = self.progress
         info = {
             "step": progress.step,
@@ -218,14 +272,14 @@ class Trainer:
             "spec": plain(self.spec),
             "metrics": None if metrics is None else asdict(metrics),
         }
-        training = {
+        training: dict[str, Any] = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average_updates": self.average.updates,
             "rng": torch.get_rng_state(),
             "progress": asdict(progress),
         }
-        save_checkpoint(self.output / CHECKPOINT, self.average.model, info, training)
+        save_checkpoint(self.output / name, self.average.model, info, {} if name == BEST else training)
 
     def restore(self) -> None:
         """Takes up the run in the folder where it stopped."""
@@ -246,31 +300,17 @@ class Trainer:
             self.average.model.load_state_dict(payload["weights"])
             self.average.updates = training["average_updates"]
             torch.set_rng_state(training["rng"])
-            state: dict[str, Any] = dict(training["progress"])
-            state["rows"] = [EpochRow(**row) for row in state["rows"]]
-            self.progress = Progress(**state)
+            self.progress = Progress.of(training["progress"])
         except CheckpointError as error:
             raise TrainingError(f"cannot resume: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise TrainingError(f"{path}: cannot be resumed: {error}; start anew with --force") from error
 
 
-def plain(spec: RunSpec) -> dict[str, Any]:
-    """The spec as lists, dictionaries and numbers, as it stands in YAML."""
-    return {
-        key: {k: list(v) if isinstance(v, tuple) else v for k, v in value.items()} if isinstance(value, dict) else value
-        for key, value in asdict(spec).items()
-    }
-
-
-def first_difference(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> str:
-    """The first field in which two specs differ, as "train.lr: 0.02, now 0.01"; "" when they agree. `data` may move."""
-    for key, value in after.items():
-        old = before.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            found = first_difference(old, value, f"{prefix}{key}.")
-            if found:
-                return found
-        elif old != value and prefix + key != "data":
-            return f"{prefix}{key}: {old}, now {value}"
-    return ""
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch with its tensors there."""
+    if device.type == "cpu":
+        return batch
+    targets = batch.targets
+    moved = {name: value.to(device) for name, value in vars(targets).items()}
+    return Batch(batch.x.to(device), replace(targets, **moved), batch.images)
