@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from unina.model import Detector, DetectorMaps, ModelSpec
 from unina.train.anchors import Anchors, Predictions, boxes_of, distances, sides_of
 from unina.train.assigner import Targets, candidates
-from unina.train.criterion import Criterion, Scene
+from unina.train.criterion import Criterion, Matching, Scene
 from unina.train.losses import ciou_loss, class_loss, dfl_loss, iou
 from unina.train.schedule import build_optimizer, lr_at, one_to_one_top
 from unina.train.spec import TrainSpec
@@ -164,7 +164,7 @@ def test_perfect_maps_cost_almost_nothing_and_wrong_ones_more(reg_max: int) -> N
 
     def parts(boxes: torch.Tensor, label: int) -> tuple[float, float]:
         scene = Scene(targets, targets.classes, anchors, candidates(targets, anchors), torch.zeros(1, 64).bool())
-        head, _ = criterion.head_losses(Predictions.of((maps_for(boxes, label),)), scene, 1)
+        head, _ = criterion.head_losses(Predictions.of((maps_for(boxes, label),)), scene, Matching(1, 0.5, 6.0))
         return float(head[0]), float(head[1])
 
     right, moved, confused = parts(box, 1), parts(box + 4, 1), parts(box, 0)

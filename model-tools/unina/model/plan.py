@@ -55,7 +55,7 @@ PLANS: dict[Backbone, Plan] = {
         depths=(1, 2, 3, 2),
         neck=(64, 64, 128, 128),
         head=(32, 64, 128, 128),
-        head_depth=1,
+        head_depth=2,
     ),
     "b2": Plan(
         stem=32,

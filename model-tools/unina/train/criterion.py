@@ -28,6 +28,15 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class Matching:
+    """How a head's anchors are matched to targets: the `top` best by score^alpha · IoU^beta."""
+
+    top: int
+    alpha: float
+    beta: float
+
+
+@dataclass(frozen=True)
 class Scene:
     """What both heads of a batch are measured against."""
 
@@ -68,13 +77,16 @@ class Criterion:
         many_predictions, one_predictions = Predictions.of(maps.one_to_many), Predictions.of(maps.one_to_one)
         classes = resolve_groups(targets.classes, pairs, many_predictions, self.groups)
         scene = Scene(targets, classes, anchors, pairs, ignored)
-        many, positives = self.head_losses(many_predictions, scene, self.spec.one_to_many_top)
-        one, _ = self.head_losses(one_predictions, scene, one_to_one_top(step, self.spec))
-        gains = torch.tensor([self.spec.class_gain, self.spec.box_gain, self.spec.dfl_gain])
+        spec = self.spec
+        many_rule = Matching(spec.one_to_many_top, spec.alpha, spec.beta)
+        one_rule = Matching(one_to_one_top(step, spec), spec.one_to_one_alpha, spec.one_to_one_beta)
+        many, positives = self.head_losses(many_predictions, scene, many_rule)
+        one, _ = self.head_losses(one_predictions, scene, one_rule)
+        gains = torch.tensor([spec.class_gain, spec.box_gain, spec.dfl_gain])
         parts = (many + one) * gains
         return Losses(parts.sum(), parts[0].detach(), parts[1].detach(), parts[2].detach(), positives)
 
-    def head_losses(self, predictions: Predictions, scene: Scene, top: int) -> tuple[Tensor, int]:
+    def head_losses(self, predictions: Predictions, scene: Scene, rule: Matching) -> tuple[Tensor, int]:
         """Class, box and distribution loss of one head as a tensor of three, and its number of positives."""
         targets, classes, anchors, pairs = scene.targets, scene.classes, scene.anchors, scene.pairs
         with torch.no_grad():
@@ -83,7 +95,7 @@ class Criterion:
             predicted = boxes_of(sides, anchors.points[anchor], anchors.strides[anchor])
             overlaps = iou(predicted, targets.boxes[pairs.targets])
             scores = predictions.logits_at(pairs.rows, classes[pairs.targets]).sigmoid()
-            positives = assign(pairs, scores, overlaps, top, self.spec.alpha, self.spec.beta)
+            positives = assign(pairs, scores, overlaps, rule.top, rule.alpha, rule.beta)
         normaliser = self.total(positives.scores.sum()).clamp(min=1)
         rows, target = positives.rows, positives.targets
         hits = predictions.logits_at(rows, classes[target])

@@ -57,7 +57,7 @@ def load_mixture(spec: RunSpec) -> Mixture:
     datasets: dict[str, Dataset] = {}
     for path in [source.data for source in (*wanted, *([validation] if validation else []))]:
         if path not in datasets:
-            datasets[path] = load_dataset(Path(path))
+            datasets[path] = load_dataset(Path(path), empty=True)  # one source may be all negatives
     names = spec.classes or datasets[wanted[0].data].names
     groups: list[tuple[int, ...]] = []
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from unina.model import Detector, load_checkpoint
+from unina.model import Detector
+from unina.model.checkpoint import read_payload
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,11 @@ def take_weights(model: Detector, path: Path) -> Transfer:
     Raises:
         CheckpointError: the file is no checkpoint.
     """
-    checkpoint = load_checkpoint(path)
-    source, target = checkpoint.model.state_dict(), model.state_dict()
-    shared = tuple(name for name in model.classes if name in checkpoint.classes)
+    payload = read_payload(path)
+    source, known, target = payload["weights"], list(payload["classes"]), model.state_dict()
+    shared = tuple(name for name in model.classes if name in known)
     rows = torch.tensor([model.classes.index(name) for name in shared], dtype=torch.int64)
-    source_rows = torch.tensor([checkpoint.classes.index(name) for name in shared], dtype=torch.int64)
+    source_rows = torch.tensor([known.index(name) for name in shared], dtype=torch.int64)
     outputs = class_outputs(model)
     taken = 0
     for name, tensor in target.items():
