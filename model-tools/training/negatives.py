@@ -67,9 +67,6 @@ SOURCES = (
     Source("palapeli-data", r"puzzles/|palapeli/"),
     Source("python3-sklearn", r"datasets/images/"),
     Source(
-        "gcompris-qt-data", r"(explore_monuments|explore_world_animals|explore_world_music|explore_farm_animals)\.rcc"
-    ),
-    Source(
         "gcompris-qt-data",
         r"(explore_monuments|explore_world_animals|explore_world_music|explore_farm_animals"
         r"|erase|details|clickgame|categorization)\.rcc",

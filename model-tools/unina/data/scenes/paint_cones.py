@@ -69,7 +69,9 @@ def sample_look(rng: np.random.Generator, kind: int, shape: Shape, batch: Array)
     pale = float(np.clip(0.05 + 0.05 * fade + 0.02 * own[1], 0, 0.22))  # plastic bleaches
     body = body * (1 - pale) + pale * 0.6
     # Reflecting foil throws light back to its source: lit by anything but the camera's own lamp it may look grey.
-    white = float(np.clip(0.74 + 0.15 * foil + 0.05 * own[2], 0.28, 0.92))
+    # On photographs the stripe of orange cones is, in the median, no brighter than the asphalt; blue ones' is by 1.3.
+    middle, spread = (0.84, 0.1) if kind == BLUE else (0.62, 0.2)
+    white = float(np.clip(middle + spread * foil + 0.05 * own[2], 0.24, 0.94))
     stripe = np.full(3, 0.022 + 0.01 * abs(own[2]) if kind == YELLOW else white)
     shift = rng.normal(0, 0.012)
     stripes = tuple((low + shift, high + shift) for low, high in shape.stripes)
