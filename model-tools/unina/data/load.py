@@ -52,7 +52,8 @@ def read_dataset(
     for split, samples in dataset.splits.items():
         if not samples and not faults:
             faults.append(Fault(path, None, split, "holds no picture; add some or leave the split out"))
-    if not (empty or faults) and not any(len(sample.boxes) for samples in dataset.splits.values() for sample in samples):
+    boxes = sum(len(sample.boxes) for samples in dataset.splits.values() for sample in samples)
+    if not (boxes or empty or faults):
         where = "; labels lie in `labels/`, beside `images/`, under the same names with .txt" if name == "yolo" else ""
         faults.append(Fault(path, None, "", f"not one box in {', '.join(dataset.splits)}{where}"))
     warnings = (*dataset.warnings, *_shared(dataset))
