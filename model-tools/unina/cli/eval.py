@@ -1,24 +1,10 @@
 """`unina-eval`: how good a detector is on a labelled split, stage by stage, and whether it beats another one."""
 
 import argparse
-import json
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-
-from unina.data import load_dataset
-from unina.evaluate.bootstrap import Difference, paired_bootstrap
-from unina.evaluate.figures import rows
-from unina.evaluate.jsonl import detections_line, source_name
-from unina.evaluate.session import Answer, Question, answer, cone_free_pictures
-from unina.evaluate.subject import Subject, open_subject
-from unina.evaluate.summary import Summary
 
 EXAMPLES = """\
 examples:
@@ -37,13 +23,13 @@ What each figure means: docs/evaluation.md."""
 
 def main(words: Sequence[str] | None = None) -> int:
     """Exit code 0 when scored, 1 when --require is not met, 2 when it can't say."""
+    options = build_parser().parse_args(words)
+    from unina.cli.eval_run import run  # noqa: PLC0415 (torch takes seconds to load: --help need not wait)
+
     try:
-        return run(build_parser().parse_args(words))
+        return run(options)
     except (ValueError, OSError) as error:
-        print(
-            f"unina-eval: {' '.join(str(error).split())}" if "\n" not in str(error) else f"unina-eval: {error}",
-            file=sys.stderr,
-        )
+        print(f"unina-eval: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("unina-eval: stopped", file=sys.stderr)
@@ -107,137 +93,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print JSON instead of a table")
     add("--output", type=Path, metavar="FILE", help="write the JSON to this file as well")
     return parser
-
-
-def run(options: argparse.Namespace) -> int:
-    """Scores, writes what was asked for and prints. Raises ValueError and OSError for bad input."""
-    dataset = load_dataset(options.data)
-    root = options.data if options.data.is_dir() else options.data.parent
-    question = Question(
-        dataset,
-        options.split,
-        dataset.split(options.split),
-        cone_free_pictures(options.negatives) if options.negatives else (),
-        options.map,
-        options.ignore,
-        options.groups,
-        options.nms,
-    )
-    open_with = {"checkpoint": options.checkpoint, "input_size": options.input_size}
-    subject = open_subject(options.model, root, **open_with)
-    stages = subject.chosen(options.stages)
-    classes = question.classes(subject)
-    other = open_subject(options.against, root, input_size=options.input_size) if options.against else None
-    say = Console(stderr=True)
-    for note in classes.notes:
-        say.print(f"classes: {note}", highlight=False)
-
-    answers = {stage: _run_stage(question, subject, stage, say) for stage in stages}
-    differences: dict[str, Difference] = {}
-    if other is not None:
-        theirs: dict[str, Answer] = {}
-        for stage in stages:
-            twin = stage if stage in other.stages else other.default_stages[0]
-            if twin not in theirs:
-                theirs[twin] = _run_stage(question, other, twin, say)
-            differences[stage] = paired_bootstrap(
-                answers[stage].scored.matches(), theirs[twin].scored.matches(), seed=options.seed
-            )
-    last = answers[stages[-1]]
-    if options.save_detections:
-        write_text(options.save_detections, _lines(question, subject, last, root))
-    if options.report:
-        from unina.evaluate.report import write_report  # noqa: PLC0415 (matplotlib takes a second)
-
-        write_report(options.report, last.scored, last.summary, title=f"{options.model.name} on {options.split}")
-
-    result = {stage: one.summary.to_json() for stage, one in answers.items()}
-    for stage, difference in differences.items():
-        result[stage]["against"] = {"model": str(options.against), **difference.to_json()}
-    text = json.dumps(result, indent=2)
-    if options.output:
-        write_text(options.output, text + "\n")
-    if options.json:
-        print(text)
-    else:
-        console = Console()
-        console.print(table({stage: one.summary for stage, one in answers.items()}))
-        for stage, difference in differences.items():
-            console.print(sentence(stage, options.against, difference), highlight=False)
-        if options.report:
-            console.print(f"wrote {options.report / 'index.html'}", highlight=False)
-    short = [stage for stage, one in answers.items() if options.require and one.summary.map50 < options.require]
-    if short:
-        print(f"unina-eval: mAP50 of {', '.join(short)} is below {options.require:g}", file=sys.stderr)
-    return 1 if short else 0
-
-
-def _run_stage(question: Question, subject: Subject, stage: str, say: Console) -> Answer:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=say, transient=True) as progress:
-        total = len(question.samples) + len(question.negatives)
-        task = progress.add_task(f"{stage} on {question.split}", total=total)
-        return answer(question, subject, subject.stages[stage](), lambda: progress.advance(task))
-
-
-def table(summaries: dict[str, Summary]) -> Table:
-    """One column a stage, one row a figure."""
-    first = next(iter(summaries.values()))
-    where = "" if first.input is None else f", input {first.input[0]}x{first.input[1]} (HxW)"
-    result = Table(title=f"accuracy on {first.images} pictures, {first.boxes} boxes{where}", title_justify="left")
-    result.add_column("")
-    columns = {stage: rows(summary) for stage, summary in summaries.items()}
-    for stage in columns:
-        result.add_column(stage, justify="right")
-    section = ""
-    for lines in zip(*columns.values(), strict=True):
-        row = lines[0]
-        if row.section != section:
-            if section:
-                result.add_section()
-            result.add_row(f"[dim]{row.section}[/]")
-            section = row.section
-        result.add_row(row.name, *(line.text for line in lines))
-    return result
-
-
-def sentence(stage: str, other: Path, difference: Difference) -> str:
-    """The outcome of a comparison."""
-    points = f"{100 * difference.difference:+.1f} points of mAP50 (95 % interval "
-    points += f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
-    verdict = "a clear difference" if difference.clear else "within what the choice of pictures explains"
-    return (
-        f"{stage}: {difference.map50:.3f} against {difference.map50_other:.3f} of {other}: {points}, {verdict}; "
-        f"{difference.images} pictures, {difference.resamples} resamples"
-    )
-
-
-def _lines(question: Question, subject: Subject, last: Answer, root: Path) -> str:
-    from unina.data import image_size  # noqa: PLC0415
-
-    pictures = [(sample.image, (sample.height, sample.width)) for sample in question.samples]
-    pictures += [(image, image_size(image)[::-1]) for image in question.negatives]
-    lines = [
-        detections_line(frame, source_name(image, root), (height, width), found, subject.classes)
-        for frame, ((image, (height, width)), found) in enumerate(
-            zip(pictures, (*last.samples, *last.negatives), strict=True)
-        )
-    ]
-    return "".join(line + "\n" for line in lines)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file as a whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(text)
-            file.close()
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class SavedDetections:
 
     path: Path
     names: tuple[str, ...]
-    """class names by `class_id`; a class that was never found may be missing at the end"""
+    """of the classes that were found, by their `class_id`; the detections' classes are indices into these"""
     pictures: dict[str, Detections]
     """by `source`"""
 
@@ -87,7 +87,10 @@ def read_detections(path: Path) -> SavedDetections:
             if value["schema"] != SCHEMA:
                 raise ValueError(f"schema {value['schema']}, not {SCHEMA}")
             detections = _detections(found)
-            names |= {int(one["class_id"]): str(one["class"]) for one in found}
+            for one in found:
+                number_of, name = one["class_id"], one["class"]
+                if names.setdefault(number_of, name) != name:
+                    raise ValueError(f"class_id {number_of} is {name} here and {names[number_of]} above")
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}:{number}: not a line of detections ({error})") from error
         if source in pictures:
@@ -95,8 +98,11 @@ def read_detections(path: Path) -> SavedDetections:
         pictures[source] = detections
     if not pictures:
         raise ValueError(f"{path}: no line of detections in it")
-    last = max(names, default=-1)
-    return SavedDetections(path, tuple(names.get(k, f"class_{k}") for k in range(last + 1)), pictures)
+    known = sorted(names)
+    for source, one in pictures.items():
+        classes = np.searchsorted(np.asarray(known, np.int32), one.classes).astype(np.int32)
+        pictures[source] = Detections(one.boxes, one.scores, classes)
+    return SavedDetections(path, tuple(names[number] for number in known), pictures)
 
 
 def _detections(found: Sequence[dict[str, Any]]) -> Detections:

@@ -4,8 +4,6 @@ import base64
 import html
 import io
 import itertools
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from unina.data import read_image
+from unina.evaluate.atomic import write_whole
 from unina.evaluate.confusion import PictureErrors, confusion_matrix, picture_errors
 from unina.evaluate.figures import rows
 from unina.evaluate.plots import confusion_plot, f1_plot, heights_plot, precision_recall_plot
@@ -69,10 +68,10 @@ def write_report(folder: Path, scored: Scored, summary: Summary | None = None, *
     folder.mkdir(parents=True, exist_ok=True)
     images = {name: _png(figure) for name, figure in plots.items()}
     for name, content in images.items():
-        _write(folder / name, content)
+        write_whole(folder / name, content)
     worst = sorted((one for one in errors if one.errors), key=lambda one: -one.errors)[:WORST]
     page = folder / "index.html"
-    _write(page, _page(scored, summary, images, worst, title).encode())
+    write_whole(page, _page(scored, summary, images, worst, title).encode())
     return page
 
 
@@ -151,17 +150,3 @@ def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise

@@ -9,7 +9,7 @@ from pathlib import Path
 from unina.data import read_image
 from unina.evaluate.jsonl import read_detections
 from unina.evaluate.stages import Head, HostStage, OnnxStage, Stage, TorchStage
-from unina.model import load_checkpoint
+from unina.model import ModelSpec, load_checkpoint
 from unina_runtime import Detections
 
 PictureStage = Callable[[Path], Detections]
@@ -32,6 +32,10 @@ class Subject:
     """of the bundle's manifest, one a class"""
     may_lack_classes: bool = False
     """classes that were never found are not known"""
+    onnx: Path | None = None
+    """the bundle's deploy graph"""
+    spec: ModelSpec | None = None
+    """of a checkpoint, at the input size that is evaluated"""
 
     def chosen(self, names: tuple[str, ...] | None) -> tuple[str, ...]:
         """The named stages, or the default ones. Raises ValueError for one that the subject lacks."""
@@ -91,13 +95,14 @@ def _bundle(path: Path, checkpoint: Path | None, input_size: tuple[int, int] | N
     default = tuple(stages)
     if checkpoint is not None:
         stages["torch"] = lambda: _of_file(TorchStage(load_checkpoint(checkpoint).model.deploy(), head))
-    return Subject(path, classes, size, stages, default, thresholds)
+    return Subject(path, classes, size, stages, default, thresholds, onnx=path / "model.onnx")
 
 
 def _checkpoint(path: Path, input_size: tuple[int, int] | None) -> Subject:
     loaded = load_checkpoint(path)
     deployed = loaded.model.deploy()
     head = Head.of_deployed(deployed)
+    spec = loaded.spec
     if input_size is not None:
         if any(side <= 0 or side % head.strides[-1] for side in input_size):
             raise ValueError(
@@ -105,8 +110,9 @@ def _checkpoint(path: Path, input_size: tuple[int, int] | None) -> Subject:
                 "the coarsest stride"
             )
         head = dataclasses.replace(head, height=input_size[0], width=input_size[1])
+        spec = dataclasses.replace(spec, input_height=input_size[0], input_width=input_size[1])
     stages = {"torch": lambda: _of_file(TorchStage(deployed, head))}
-    return Subject(path, loaded.classes, (head.height, head.width), stages, ("torch",))
+    return Subject(path, loaded.classes, (head.height, head.width), stages, ("torch",), spec=spec)
 
 
 def _saved(path: Path, root: Path, input_size: tuple[int, int] | None) -> Subject:

@@ -1,0 +1,155 @@
+"""What `unina-eval` does once its command line is understood: score, compare, write and print."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import onnx
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from unina.cli.models import deploy_graph
+from unina.data import image_size, load_dataset
+from unina.dla.estimate import Estimate, estimate
+from unina.dla.graph import read_graph
+from unina.evaluate.atomic import check_place, write_whole
+from unina.evaluate.bootstrap import Difference, paired_bootstrap
+from unina.evaluate.figures import rows
+from unina.evaluate.jsonl import detections_line, source_name
+from unina.evaluate.session import Answer, Question, answer, cone_free_pictures
+from unina.evaluate.subject import Subject, open_subject
+from unina.evaluate.summary import Summary
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scores, writes what was asked for and prints. Raises ValueError and OSError for bad input."""
+    for place in filter(None, (options.output, options.save_detections)):
+        check_place(place)
+    if options.report and options.report.exists() and not options.report.is_dir():
+        raise ValueError(f"--report {options.report}: is a file; name a folder")
+    dataset = load_dataset(options.data)
+    root = options.data if options.data.is_dir() else options.data.parent
+    question = Question(
+        dataset,
+        options.split,
+        dataset.split(options.split),
+        cone_free_pictures(options.negatives) if options.negatives else (),
+        options.map,
+        options.ignore,
+        options.groups,
+        options.nms,
+    )
+    open_with = {"checkpoint": options.checkpoint, "input_size": options.input_size}
+    subject = open_subject(options.model, root, **open_with)
+    stages = subject.chosen(options.stages)
+    classes = question.classes(subject)
+    other = open_subject(options.against, root, input_size=options.input_size) if options.against else None
+    say = Console(stderr=True)
+    for note in classes.notes:
+        say.print(f"classes: {note}", highlight=False, markup=False)
+
+    answers = {stage: _run_stage(question, subject, stage, say) for stage in stages}
+    differences: dict[str, Difference] = {}
+    if other is not None:
+        theirs: dict[str, Answer] = {}
+        for stage in stages:
+            twin = stage if stage in other.stages else other.default_stages[0]
+            if twin not in theirs:
+                theirs[twin] = _run_stage(question, other, twin, say)
+            differences[stage] = paired_bootstrap(
+                answers[stage].scored.matches(), theirs[twin].scored.matches(), seed=options.seed
+            )
+    last = answers[stages[-1]]
+    if options.save_detections:
+        write_whole(options.save_detections, _lines(question, subject, last, root).encode())
+    if options.report:
+        from unina.evaluate.report import write_report  # noqa: PLC0415 (matplotlib takes a second)
+
+        write_report(options.report, last.scored, last.summary, title=f"{options.model.name} on {options.split}")
+
+    expected = dla_estimate(subject)
+    result = {stage: one.summary.to_json() for stage, one in answers.items()}
+    for one in result.values():
+        one["estimated_ms"] = None if expected is None else round(expected.latency_ms, 3)
+    for stage, difference in differences.items():
+        result[stage]["against"] = {"model": str(options.against), **difference.to_json()}
+    text = json.dumps(result, indent=2)
+    if options.output:
+        write_whole(options.output, f"{text}\n".encode())
+    if options.json:
+        print(text)
+    else:
+        console = Console()
+        console.print(table({stage: one.summary for stage, one in answers.items()}, expected))
+        for stage, difference in differences.items():
+            console.print(sentence(stage, options.against, difference), highlight=False, markup=False)
+        if options.report:
+            console.print(f"wrote {options.report / 'index.html'}", highlight=False)
+    short = [stage for stage, one in answers.items() if options.require and one.summary.map50 < options.require]
+    if short:
+        print(f"unina-eval: mAP50 of {', '.join(short)} is below {options.require:g}", file=sys.stderr)
+    return 1 if short else 0
+
+
+def _run_stage(question: Question, subject: Subject, stage: str, say: Console) -> Answer:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=say, transient=True, disable=not say.is_terminal) as progress:
+        total = len(question.samples) + len(question.negatives)
+        task = progress.add_task(f"{stage} on {question.split}", total=total)
+        return answer(question, subject, subject.stages[stage](), lambda: progress.advance(task))
+
+
+def dla_estimate(subject: Subject) -> Estimate | None:
+    """How long one picture takes on one DLA at the input size that is evaluated; None for saved detections."""
+    if subject.onnx is not None:
+        return estimate(read_graph(onnx.load(subject.onnx)))
+    return estimate(deploy_graph(subject.spec, len(subject.classes))) if subject.spec is not None else None
+
+
+def table(summaries: dict[str, Summary], expected: Estimate | None) -> Table:
+    """One column a stage, one row a figure."""
+    first = next(iter(summaries.values()))
+    where = "" if first.input is None else f"\ninput H {first.input[0]} × W {first.input[1]}"
+    if expected is not None:
+        where += f", estimated {expected}"
+    result = Table(title=f"accuracy on {first.images} pictures, {first.boxes} boxes{where}", title_justify="left")
+    result.add_column("")
+    columns = {stage: rows(summary) for stage, summary in summaries.items()}
+    for stage in columns:
+        result.add_column(stage, justify="right")
+    section = ""
+    for lines in zip(*columns.values(), strict=True):
+        row = lines[0]
+        if row.section != section:
+            if section:
+                result.add_section()
+            result.add_row(f"[dim]{escape(row.section)}[/]")
+            section = row.section
+        result.add_row(escape(row.name), *(line.text for line in lines))
+    return result
+
+
+def sentence(stage: str, other: Path, difference: Difference) -> str:
+    """The outcome of a comparison."""
+    points = f"{100 * difference.difference:+.1f} points of mAP50 (95 % interval "
+    points += f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+    verdict = "a clear difference" if difference.clear else "within what the choice of pictures explains"
+    return (
+        f"{stage}: {difference.map50:.3f} against {difference.map50_other:.3f} of {other}: {points}, {verdict}; "
+        f"{difference.images} pictures, {difference.resamples} resamples"
+    )
+
+
+def _lines(question: Question, subject: Subject, last: Answer, root: Path) -> str:
+    pictures = [(sample.image, (sample.height, sample.width)) for sample in question.samples]
+    pictures += [(image, image_size(image)[::-1]) for image in question.negatives]
+    lines = [
+        detections_line(frame, source_name(image, root), (height, width), found, subject.classes)
+        for frame, ((image, (height, width)), found) in enumerate(
+            zip(pictures, (*last.samples, *last.negatives), strict=True)
+        )
+    ]
+    return "".join(line + "\n" for line in lines)
