@@ -182,7 +182,10 @@ def test_command_line_overrides_the_spec(
     assert set(summary["val"]) >= {"map50", "map50_95"}
     written = yaml.safe_load((run / "spec.yaml").read_text())
     assert written["train"]["epochs"] == 1 and written["train"]["batch"] == 2 and written["data"] == str(data)
-    assert sorted(p.name for p in run.iterdir()) == ["checkpoint.pt", "metrics.csv", "spec.yaml", "tensorboard"]
+    written_files = {"checkpoint.pt", "metrics.csv", "report", "spec.yaml", "tensorboard"}
+    assert {path.name for path in run.iterdir()} == written_files
+    assert summary["report"] == str(run / "report" / "index.html")
+    assert {path.name for path in (run / "report").iterdir()} >= {"index.html", "precision_recall.png", "confusion.png"}
 
     assert main(words) == 2
     assert "exists already; --resume goes on with that run" in capsys.readouterr().err

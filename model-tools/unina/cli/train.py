@@ -24,12 +24,12 @@ from unina.train import RunSpec
 from unina.train.history import EpochRow
 from unina.train.mixture import load_mixture
 from unina.train.processes import Processes, joined
-from unina.train.trainer import CHECKPOINT, SPEC, WRITTEN, Interrupted, Result, Trainer, TrainingError, Watch
+from unina.train.trainer import CHECKPOINT, REPORT, SPEC, WRITTEN, Interrupted, Result, Trainer, TrainingError, Watch
 
 console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
 DESCRIPTION = """Trains a detector. SPEC.yaml holds the fields below; any of them can be overridden by an option. Writes
-checkpoint.pt, metrics.csv, spec.yaml and tensorboard/ to RUN_DIR (docs/training.md says what they are). Ctrl-C leaves
-a checkpoint; --resume goes on."""
+checkpoint.pt, metrics.csv, spec.yaml, tensorboard/ and report/ to RUN_DIR (docs/training.md says what they are). Ctrl-C
+leaves a checkpoint; --resume goes on."""
 EXAMPLES = """examples:
   unina-train specs/cones.yaml --data cones/data.yaml --output runs/first
   unina-train specs/cones.yaml --data ours/data.yaml --output runs/ours --train.init_from runs/first/checkpoint.pt
@@ -247,8 +247,13 @@ def display(options: Options, processes: Processes) -> Iterator[Watch]:
 
 
 def report(result: Result, options: Options) -> None:
-    """The closing lines, or the JSON."""
+    """Writes the page about the val split; prints the closing lines, or the JSON."""
     metrics = None if result.metrics is None else dataclasses.asdict(result.metrics)
+    page = None
+    if result.scored is not None:
+        from unina.evaluate.report import write_report  # noqa: PLC0415  (matplotlib takes a second to load)
+
+        page = write_report(options.output / REPORT, result.scored, title=f"{options.output.name} on its val split")
     if options.json:
         summary: dict[str, Any] = {
             "checkpoint": str(result.checkpoint),
@@ -256,6 +261,7 @@ def report(result: Result, options: Options) -> None:
             "images": result.images,
             "seconds": round(result.seconds, 1),
             "val": metrics,
+            "report": None if page is None else str(page),
         }
         print(json.dumps(summary, indent=2))
         return
@@ -264,6 +270,7 @@ def report(result: Result, options: Options) -> None:
     if result.metrics is not None:
         classes = ", ".join(f"{name} {ap:.3f}" for name, ap in result.metrics.ap50.items())
         print(f"val: mAP50 {result.metrics.map50:.3f}, mAP50-95 {result.metrics.map50_95:.3f} ({classes})")
+        print(f"curves, confusion matrix and the worst pictures: {page}")
 
 
 if __name__ == "__main__":

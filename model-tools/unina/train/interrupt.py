@@ -4,9 +4,8 @@ import signal
 import time
 from types import FrameType, TracebackType
 
-
 ECHO_S = 3.0
-"""A signal this soon after the first is the same wish: torchrun passes on a Ctrl-C that the terminal has sent already."""
+"""A signal so soon after the first is the same wish: torchrun passes on a Ctrl-C that the terminal sent to all."""
 
 
 class Interrupt:

@@ -11,7 +11,10 @@ import cv2
 import torch
 import yaml
 
-from unina.evaluate import Head, Metrics, TorchStage, evaluate
+from unina.evaluate import Head, Metrics, TorchStage, run_stage
+from unina.evaluate.classes import same_classes
+from unina.evaluate.score import score_as
+from unina.evaluate.summary import Scored
 from unina.model import CheckpointError, Detector, save_checkpoint
 from unina.model.checkpoint import read_payload
 from unina.train.batch_norm import share_statistics
@@ -22,15 +25,15 @@ from unina.train.freeze import freeze, training_mode
 from unina.train.history import EpochRow, write_history, write_text
 from unina.train.interrupt import Interrupt
 from unina.train.loader import Batch, Loader
-from unina.train.mixture import Mixture, merged_names, merged_samples, merged_stage
+from unina.train.mixture import Mixture
 from unina.train.processes import ALONE, OnDevice, Processes
 from unina.train.progress import Progress, first_difference, plain
 from unina.train.schedule import build_optimizer, lr_at
 from unina.train.spec import RunSpec
 from unina.train.transfer import take_weights
 
-CHECKPOINT, BEST, HISTORY, SPEC = "checkpoint.pt", "best.pt", "metrics.csv", "spec.yaml"
-WRITTEN = (CHECKPOINT, BEST, HISTORY, SPEC, FOLDER)
+CHECKPOINT, BEST, HISTORY, SPEC, REPORT = "checkpoint.pt", "best.pt", "metrics.csv", "spec.yaml", "report"
+WRITTEN = (CHECKPOINT, BEST, HISTORY, SPEC, FOLDER, REPORT)
 """All that a run leaves in its folder."""
 
 
@@ -57,6 +60,8 @@ class Result:
     images: int
     seconds: float
     """of all sessions of the run, validation aside"""
+    scored: Scored | None = None
+    """the detections behind the metrics"""
 
 
 @dataclass(frozen=True)
@@ -158,8 +163,9 @@ class Trainer:
                     processes.wait()  # torchrun ends all when one leaves, and the first may still be writing
                     raise Interrupted(progress.step, train.steps)
                 begin = time.monotonic()
-        metrics = self.finish(events)
-        return Result(self.output / CHECKPOINT, metrics, progress.step, progress.step * train.batch, progress.seconds)
+        metrics, scored = self.finish(events)
+        images = progress.step * train.batch
+        return Result(self.output / CHECKPOINT, metrics, progress.step, images, progress.seconds, scored)
 
     def train_step(self, batch: Batch) -> list[float]:
         """One optimiser step; returns loss, class, box and dfl loss and the number of positives, of all processes."""
@@ -224,37 +230,38 @@ class Trainer:
         write_history(self.output / HISTORY, progress.rows)
         self.watch.epoch(progress.rows[-1])
 
-    def finish(self, events: Events) -> Metrics | None:
+    def finish(self, events: Events) -> tuple[Metrics | None, Scored | None]:
         """The last validation, and what is written once a run is over."""
         if not self.processes.first:
-            return None
-        metrics = self.validate()
+            return None, None
+        metrics, scored = self.validate() or (None, None)
         if self.progress.rows:
             events.row(self.progress.rows[-1])
         events.close()
         if metrics is not None:
             write_history(self.output / HISTORY, self.progress.rows)
             self.save(CHECKPOINT, metrics)
-        return metrics
+        return metrics, scored
 
-    def validate(self) -> Metrics | None:
-        """Accuracy of the averaged model, deployed, on the val split; None when it has no labelled box.
+    def validate(self) -> tuple[Metrics, Scored] | None:
+        """Accuracy of the averaged model, deployed, and what it found; None when no box is labelled to validate on.
 
         It goes into the newest row of the history, and the weights to best.pt if they are the best of several.
         """
-        mixture, progress = self.mixture, self.progress
-        if not any(len(sample.boxes) for sample in mixture.validation):
+        mixture, progress, samples = self.mixture, self.progress, self.mixture.validation
+        if not any(len(sample.boxes) for sample in samples):
             return None
         deployed = self.average.model.deploy()
-        stage = TorchStage(OnDevice(deployed, self.processes.device), Head.of_deployed(deployed))
-        samples, names = merged_samples(mixture.validation, mixture), merged_names(mixture)
-        metrics = evaluate(merged_stage(stage, mixture), samples, names)
+        head = Head.of_deployed(deployed)
+        found = run_stage(TorchStage(OnDevice(deployed, self.processes.device), head), samples)
+        classes = same_classes(mixture.names, mixture.groups, samples)
+        metrics = score_as(classes, samples, found)
         if progress.rows:
             progress.rows[-1] = replace(progress.rows[-1], map50=metrics.map50, map50_95=metrics.map50_95)
         if self.spec.train.val_every and metrics.map50 > progress.best:
             progress.best = metrics.map50
             self.save(BEST, metrics)
-        return metrics
+        return metrics, Scored.of(classes, samples, found, (head.height, head.width))
 
     def save(self, name: str, metrics: Metrics | None = None) -> None:
         """Writes a checkpoint: averaged weights to deploy, and, unless it is best.pt, the state to go on from."""
