@@ -4,15 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from unina.data import DataError, Dataset, Fault, Sample, load_dataset
-from unina.data.dataset import ANY
 from unina.data.remap import remap
-from unina.evaluate import Stage
 from unina.train.spec import RunSpec, SourceSpec
 
 Groups = tuple[tuple[int, ...], ...]
@@ -92,34 +88,3 @@ def regrouped(
             groups.append(group)
     table = np.array([*range(classes), *(classes + groups.index(group) for group in own)], np.int64)
     return tuple(replace(sample, classes=table[sample.classes]) for sample in samples)
-
-
-def merged_table(mixture: Mixture) -> npt.NDArray[np.int64]:
-    """Class or group index → class index, the members of a group all the same: what labels that join them can score."""
-    table = np.arange(len(mixture.names) + len(mixture.groups))
-    for number, group in enumerate(mixture.groups):
-        table[[*group, len(mixture.names) + number]] = group[0]
-    return table
-
-
-def merged_names(mixture: Mixture) -> tuple[str, ...]:
-    """Class names for merged indices; joined classes are called "a|b"."""
-    joined = {group[0]: ANY.join(mixture.names[member] for member in group) for group in mixture.groups}
-    return tuple(joined.get(index, name) for index, name in enumerate(mixture.names))
-
-
-def merged_samples(samples: Sequence[Sample], mixture: Mixture) -> list[Sample]:
-    """Samples with merged classes."""
-    table = merged_table(mixture)
-    return [replace(sample, classes=table[sample.classes]) for sample in samples]
-
-
-def merged_stage(stage: Stage, mixture: Mixture) -> Stage:
-    """A stage whose detections bear merged classes."""
-    table = merged_table(mixture)
-
-    def merged(image: npt.NDArray[np.uint8]) -> Any:
-        found = stage(image)
-        return replace(found, classes=table[found.classes].astype(np.int32))
-
-    return merged
