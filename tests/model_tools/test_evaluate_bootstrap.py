@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scored_sets import found, sample
 
-from unina.evaluate.bootstrap import paired_bootstrap
+from unina.evaluate.bootstrap import map50_interval, paired_bootstrap
 from unina.evaluate.classes import same_classes
 from unina.evaluate.match import Matches
+from unina.evaluate.precision_recall import mean_average_precision
 from unina.evaluate.score import coco_scores
 from unina.evaluate.summary import Scored
 from unina_runtime import Detections
@@ -75,6 +76,14 @@ def test_the_interval_is_that_of_drawing_pictures_and_matching_them_anew() -> No
         maps = [coco_scores(part.truths, part.detections, part.names).map50 for part in parts]
         plain.append(maps[0] - maps[1])
     assert (result.low, result.high) == pytest.approx(tuple(np.percentile(plain, (2.5, 97.5))), abs=1e-9)
+
+
+def test_an_interval_holds_its_map50_and_narrows_with_pictures() -> None:
+    few, many = detector(0.7, 1, pictures=6), detector(0.7, 1, pictures=96)
+    ends = [map50_interval(matches) for matches in (few, many)]
+    for matches, (low, high) in zip((few, many), ends, strict=True):
+        assert low < mean_average_precision(matches) < high
+    assert ends[1][1] - ends[1][0] < (ends[0][1] - ends[0][0]) / 2  # by the square root of 16, about
 
 
 def test_a_bootstrap_stops_when_its_time_is_over_but_not_before_it_has_enough() -> None:

@@ -146,8 +146,16 @@ def test_two_sets_of_detections_are_compared(data: Path, tmp_path: Path, capsys:
     assert result["map50"] == pytest.approx(1)
     against = result["against"]
     assert against["difference"] == pytest.approx(against["map50"] - against["map50_other"])
+    assert against["groups"] == {}
     assert 0 <= against["low"] < against["difference"] < against["high"] <= 1
     assert answered(capsys, good, "--data", data, "--against", good)["saved"]["against"]["clear"] is False
+    kinds = answered(capsys, good, "--data", data, "--against", poor, "--groups", "^[a-z]+")["saved"]["against"][
+        "groups"
+    ]
+    assert {kind: one["images"] for kind, one in kinds.items()} == {"field": 2, "track": 2}
+    assert main([str(word) for word in (good, "--data", data, "--against", poor, "--groups", "^[a-z]+")]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "saved, field: 1.000 against" in out and "95 % interval" in out
 
 
 def test_cone_free_pictures_groups_and_a_report(

@@ -21,7 +21,10 @@ from unina.evaluate.figures import rows
 from unina.evaluate.jsonl import detections_line, source_name
 from unina.evaluate.session import Answer, Question, answer, cone_free_pictures
 from unina.evaluate.subject import Subject, open_subject
-from unina.evaluate.summary import Summary
+from unina.evaluate.summary import Summary, grouped
+
+EVERY = ""
+"""In place of a kind of pictures: all of them."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -52,16 +55,7 @@ def run(options: argparse.Namespace) -> int:
         say.print(f"classes: {note}", highlight=False, markup=False)
 
     answers = {stage: _run_stage(question, subject, stage, say) for stage in stages}
-    differences: dict[str, Difference] = {}
-    if other is not None:
-        theirs: dict[str, Answer] = {}
-        for stage in stages:
-            twin = stage if stage in other.stages else other.default_stages[0]
-            if twin not in theirs:
-                theirs[twin] = _run_stage(question, other, twin, say)
-            differences[stage] = paired_bootstrap(
-                answers[stage].scored.matches(), theirs[twin].scored.matches(), seed=options.seed
-            )
+    differences = _differences(question, answers, other, options.seed, say) if other is not None else {}
     last = answers[stages[-1]]
     if options.save_detections:
         write_whole(options.save_detections, _lines(question, subject, last, root).encode())
@@ -74,8 +68,12 @@ def run(options: argparse.Namespace) -> int:
     result = {stage: one.summary.to_json() for stage, one in answers.items()}
     for one in result.values():
         one["estimated_ms"] = None if expected is None else round(expected.latency_ms, 3)
-    for stage, difference in differences.items():
-        result[stage]["against"] = {"model": str(options.against), **difference.to_json()}
+    for stage, by_kind in differences.items():
+        result[stage]["against"] = {
+            "model": str(options.against),
+            **by_kind[EVERY].to_json(),
+            "groups": {kind: one.to_json() for kind, one in by_kind.items() if kind != EVERY},
+        }
     text = json.dumps(result, indent=2)
     if options.output:
         write_whole(options.output, f"{text}\n".encode())
@@ -84,8 +82,10 @@ def run(options: argparse.Namespace) -> int:
     else:
         console = Console()
         console.print(table({stage: one.summary for stage, one in answers.items()}, expected))
-        for stage, difference in differences.items():
-            console.print(sentence(stage, options.against, difference), highlight=False, markup=False)
+        for stage, by_kind in differences.items():
+            for kind, difference in by_kind.items():
+                title = f"{stage}, {kind}" if kind else stage
+                console.print(sentence(title, options.against, difference), highlight=False, markup=False)
         if options.report:
             console.print(f"wrote {options.report / 'index.html'}", highlight=False)
     short = [stage for stage, one in answers.items() if options.require and one.summary.map50 < options.require]
@@ -100,6 +100,26 @@ def _run_stage(question: Question, subject: Subject, stage: str, say: Console) -
         total = len(question.samples) + len(question.negatives)
         task = progress.add_task(f"{stage} on {question.split}", total=total)
         return answer(question, subject, subject.stages[stage](), lambda: progress.advance(task))
+
+
+def _differences(
+    question: Question, answers: dict[str, Answer], other: Subject, seed: int, say: Console
+) -> dict[str, dict[str, Difference]]:
+    """For each stage: over all pictures, then over each kind of picture that has a labelled box."""
+    theirs: dict[str, Answer] = {}
+    result: dict[str, dict[str, Difference]] = {}
+    for stage, mine in answers.items():
+        twin = stage if stage in other.stages else other.default_stages[0]
+        if twin not in theirs:
+            theirs[twin] = _run_stage(question, other, twin, say)
+        pair = (mine.scored, theirs[twin].scored)
+        result[stage] = {EVERY: paired_bootstrap(pair[0].matches(), pair[1].matches(), seed=seed)}
+        kinds = grouped(mine.scored.pictures, question.groups) if question.groups else {}
+        for kind, indices in kinds.items():
+            first, second = (scored.chosen(indices).matches() for scored in pair)
+            if len(first.truth_label):
+                result[stage][kind] = paired_bootstrap(first, second, seed=seed)
+    return result
 
 
 def dla_estimate(subject: Subject) -> Estimate | None:
@@ -132,13 +152,13 @@ def table(summaries: dict[str, Summary], expected: Estimate | None) -> Table:
     return result
 
 
-def sentence(stage: str, other: Path, difference: Difference) -> str:
+def sentence(title: str, other: Path, difference: Difference) -> str:
     """The outcome of a comparison."""
     points = f"{100 * difference.difference:+.1f} points of mAP50 (95 % interval "
     points += f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
     verdict = "a clear difference" if difference.clear else "within what the choice of pictures explains"
     return (
-        f"{stage}: {difference.map50:.3f} against {difference.map50_other:.3f} of {other}: {points}, {verdict}; "
+        f"{title}: {difference.map50:.3f} against {difference.map50_other:.3f} of {other}: {points}, {verdict}; "
         f"{difference.images} pictures, {difference.resamples} resamples"
     )
 

@@ -35,19 +35,22 @@ def picture_errors(scored: Scored, matches: Matches, thresholds: Sequence[float]
     """One for each picture, in their order."""
     kept = matches.score >= np.asarray([*thresholds, np.inf])[matches.label]
     limits = np.asarray([*thresholds, np.inf])[matches.truth_label]
+    hits, false_ones, again = matches.hit & kept, matches.false & kept, matches.duplicate & kept
+    missed_ones = matches.truth_score < limits
+    of_picture = _by_picture(matches.picture, matches.pictures)
+    own = _by_picture(matches.truth_picture, matches.pictures)
     result = []
     for picture, (truth, found) in enumerate(zip(scored.truths, scored.detections, strict=True)):
-        mine = kept & (matches.picture == picture)
-        false = matches.row[mine & matches.false]
-        own = matches.truth_picture == picture
-        missed = np.flatnonzero((matches.truth_score < limits)[own])
+        mine = of_picture[picture]
+        false = matches.row[mine[false_ones[mine]]]
+        missed = np.flatnonzero(missed_ones[own[picture]])
         swaps = _swaps(found.boxes[false], truth.boxes[missed])
         result.append(
             PictureErrors(
                 picture,
-                matches.row[mine & matches.hit],
+                matches.row[mine[hits[mine]]],
                 false,
-                matches.row[mine & matches.duplicate],
+                matches.row[mine[again[mine]]],
                 missed,
                 tuple((int(false[a]), int(missed[b])) for a, b in swaps),
             )
@@ -71,6 +74,12 @@ def confusion_matrix(scored: Scored, errors: Sequence[PictureErrors]) -> Ints:
         np.add.at(matrix[count], found[np.setdiff1d(one.false, swapped_found)], 1)
         np.add.at(matrix[:, count], truth[np.setdiff1d(one.missed, swapped_truth)], 1)
     return matrix
+
+
+def _by_picture(pictures: Ints, count: int) -> list[Ints]:
+    """For each picture the places where it stands, in their order."""
+    order = np.argsort(pictures, kind="stable")
+    return np.split(order, np.searchsorted(pictures[order], np.arange(1, count)))
 
 
 def _swaps(boxes: Floats, missed: Floats) -> list[tuple[int, int]]:

@@ -19,6 +19,9 @@ def rows(summary: Summary) -> list[Row]:
     """Every figure, in the order of docs/evaluation.md."""
     found = [
         Row("average precision", "mAP50", fraction(summary.map50)),
+        Row(
+            "average precision", "its 95 % interval", f"{fraction(summary.map50_low)} … {fraction(summary.map50_high)}"
+        ),
         Row("average precision", "mAP50-95", fraction(summary.map50_95)),
         *(Row("average precision", f"AP50 {name}", fraction(value)) for name, value in summary.ap50.items()),
     ]

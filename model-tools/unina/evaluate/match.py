@@ -99,20 +99,16 @@ def match_boxes(boxes: Floats, truth: Floats, ignored: Floats) -> tuple[Ints, Bo
         N: the index of the labelled box taken, FALSE or IGNORED. N: whether it is a duplicate.
     """
     overlaps = iou_matrix(boxes, truth)
-    outside = covered(boxes, ignored) < MATCH_IOU
+    near = overlaps >= MATCH_IOU
     free = np.ones(len(truth), bool)
-    target, duplicate = np.full(len(boxes), FALSE, np.int64), np.zeros(len(boxes), bool)
-    for index, row in enumerate(overlaps):
-        candidates = np.flatnonzero(free & (row >= MATCH_IOU))
+    target = np.where(covered(boxes, ignored) >= MATCH_IOU, IGNORED, FALSE)
+    for index in np.flatnonzero(near.any(axis=1)):  # the others take nothing
+        candidates = np.flatnonzero(free & near[index])
         if len(candidates):
-            values = row[candidates]
+            values = overlaps[index, candidates]
             best = candidates[len(values) - 1 - int(np.argmax(values[::-1]))]  # of equals the last, as COCO does
             target[index], free[best] = best, False
-        elif not outside[index]:
-            target[index] = IGNORED
-        else:
-            duplicate[index] = bool((row >= MATCH_IOU).any())
-    return target, duplicate
+    return target, near.any(axis=1) & (target == FALSE)
 
 
 def match(

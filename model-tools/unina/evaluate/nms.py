@@ -12,10 +12,10 @@ def class_wise_nms(found: Detections, iou: float) -> Detections:
     order = np.argsort(-found.scores, kind="stable")
     for label in np.unique(found.classes):
         rows = order[found.classes[order] == label]
-        overlaps = iou_matrix(found.boxes[rows], found.boxes[rows]) > iou
+        overlaps = np.triu(iou_matrix(found.boxes[rows], found.boxes[rows]) > iou, k=1)
         alive = np.ones(len(rows), bool)
-        for index, row in enumerate(overlaps):
+        for index in np.flatnonzero(overlaps.any(axis=1)):
             if alive[index]:
-                alive[index + 1 :] &= ~row[index + 1 :]
+                alive &= ~overlaps[index]
         kept[rows[alive]] = True
     return Detections(found.boxes[kept], found.scores[kept], found.classes[kept])

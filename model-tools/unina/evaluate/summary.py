@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from unina.data import Sample
+from unina.evaluate.bootstrap import map50_interval
 from unina.evaluate.classes import ClassMap, Truth
 from unina.evaluate.match import Matches, match
 from unina.evaluate.nms import class_wise_nms
@@ -141,6 +142,9 @@ class Summary:
 
     input: tuple[int, int] | None
     map50: float
+    map50_low: float
+    map50_high: float
+    """ends of the 95 % interval, by bootstrap over the pictures"""
     map50_95: float
     ap50: dict[str, float]
     ap50_95: dict[str, float]
@@ -177,7 +181,7 @@ def summarise(scored: Scored, *, nms_iou: float = 0.6, groups: str | None = None
     Args:
         scored: labels and detections.
         nms_iou: of the NMS column.
-        groups: a regular expression; pictures are grouped by its first group or, without one, by what it matches.
+        groups: a regular expression that groups pictures (`grouped`).
 
     Raises:
         ValueError: no labelled box.
@@ -187,10 +191,13 @@ def summarise(scored: Scored, *, nms_iou: float = 0.6, groups: str | None = None
     thresholds = recommended(matches, DEFAULT_THRESHOLD)
     operating = {scored.names[k]: operating_point(matches, thresholds, k) for k in matches.labelled}
     operating["all"] = operating_point(matches, thresholds)
+    low, high = map50_interval(matches)
     ignored = sum(len(truth.ignored) for truth in scored.truths)
     return Summary(
         input=scored.input_size,
         map50=coco.map50,
+        map50_low=low,
+        map50_high=high,
         map50_95=coco.map50_95,
         ap50=coco.ap50,
         ap50_95=coco.ap50_95,
@@ -209,16 +216,21 @@ def summarise(scored: Scored, *, nms_iou: float = 0.6, groups: str | None = None
     )
 
 
-def group_rows(scored: Scored, expression: str) -> tuple[GroupRow, ...]:
-    """mAP50 of each kind of picture, by file name."""
+def grouped(pictures: Sequence[Path], expression: str) -> dict[str, list[int]]:
+    """Indices of the pictures of each kind: the expression's first group or, without one, what it finds in the name."""
     pattern = re.compile(expression)
     members: dict[str, list[int]] = {}
-    for index, picture in enumerate(scored.pictures):
+    for index, picture in enumerate(pictures):
         found = pattern.search(picture.name)
         name = "other" if found is None else next((text for text in found.groups() if text), found.group())
         members.setdefault(name, []).append(index)
+    return dict(sorted(members.items()))
+
+
+def group_rows(scored: Scored, expression: str) -> tuple[GroupRow, ...]:
+    """mAP50 of each kind of picture, by file name."""
     rows = []
-    for name, indices in sorted(members.items()):
+    for name, indices in grouped(scored.pictures, expression).items():
         part = scored.chosen(indices)
         boxes = sum(len(truth.classes) for truth in part.truths)
         map50 = coco_scores(part.truths, part.detections, part.names).map50 if boxes else None
