@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (SpecError, DataError, TrainingError, OSError) as error:
-        print(f"unina-train: {error}", file=sys.stderr)
+        rank = os.environ.get("RANK", "0")
+        print(f"unina-train: {'' if rank == '0' else f'process {rank}: '}{error}", file=sys.stderr)
         return 2
     if processes.first:
         report(result, options)
