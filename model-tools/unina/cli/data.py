@@ -156,7 +156,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     if faults:
         print(f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'}")
         return 1
-    print(f"{arguments.data}: {pictures} pictures, no fault, {len(warnings)} warnings")
+    print(f"{arguments.data}: {pictures} pictures, no fault, {len(warnings)} warning{'s' * (len(warnings) != 1)}")
     return 0
 
 

@@ -131,7 +131,8 @@ def _convert(arguments: argparse.Namespace) -> int:
 def _split(arguments: argparse.Namespace) -> int:
     """Reads, groups, hands out, writes."""
     shares = {"train": 1 - arguments.val - arguments.test, "val": arguments.val, "test": arguments.test}
-    for name, share in shares.items():
+    for name in ("val", "test", "train"):
+        share = shares[name]
         if not 0 <= share < 1 or (share == 0 and name != "test"):
             raise DataError([Fault(arguments.source, None, f"{name} {share:g}", "the shares must lie between 0 and 1")])
     dataset, left_out = _read(arguments, arguments.form)

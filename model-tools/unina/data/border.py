@@ -56,7 +56,7 @@ def without_border(sample: Sample, border: int) -> tuple[Sample, tuple[Fault, ..
     boxes, kept = _cropped(sample.boxes, border, width, height)
     ignored, kept_ignored = _cropped(sample.ignored, border, width, height)
     faults = tuple(
-        Fault(sample.image, None, " ".join(f"{edge:g}" for edge in box), "lies in the border: left out")
+        Fault(sample.image, None, " ".join(f"{edge:g}" for edge in box), "lies in the border")
         for box in sample.boxes[~kept]
     )
     told = replace(

@@ -15,7 +15,7 @@ from unina.data.dataset import Dataset, Sample
 from unina.data.faults import DataError, Fault
 from unina.data.formats.json_file import Node, read_json
 from unina.data.formats.naming import picture_names
-from unina.data.formats.reading import Mark, Reading, StatedSize, read_sample, split_of
+from unina.data.formats.reading import SPLIT_WORDS, Mark, Reading, StatedSize, read_sample
 
 ROBOFLOW = "_annotations.coco.json"
 
@@ -38,7 +38,7 @@ def read(path: Path, splits: Sequence[str] | None = None) -> Reading:
     named: dict[str, Node] = {}
     for file in tables(path):
         folder = file.parent.name if file.name == ROBOFLOW else ""
-        split = split_of(folder) or split_of(file.stem) or "train"
+        split = _split_of(folder) or _split_of(file.stem) or "train"
         if split in named:
             message = f"two files for the split {split}: {named[split].path.name} too; name one of them"
             raise DataError([Fault(file, None, "", message)])
@@ -58,9 +58,10 @@ def read(path: Path, splits: Sequence[str] | None = None) -> Reading:
     loaded: dict[str, tuple[Sample, ...]] = {}
     for split in (name for name in SPLITS if name in named and (splits is None or name in splits)):
         table = named[split]
+        pictures = _images(table, split, faults)  # first: what is wrong there makes faults of annotations
         marks = _marks(table, by_id[split], faults)
         samples = []
-        for image, key, stated in _images(table, split, faults):
+        for image, key, stated in pictures:
             sample = read_sample(image, marks.pop(key, ()), classes, faults, stated=stated)
             samples += [sample] if sample else []
         loaded[split] = tuple(samples)
@@ -98,6 +99,12 @@ def write(dataset: Dataset, folder: Path, place: Callable[[Sample, Path], None])
         table = {"images": images, "annotations": annotations, "categories": categories}
         text = json.dumps(table, ensure_ascii=False)
         (folder / "annotations" / f"instances_{split}.json").write_text(text, encoding="utf-8")
+
+
+def _split_of(word: str) -> str | None:
+    """The split that a name means, by its first or last part: `instances_train2017` → train; None where none."""
+    parts = (word, word.rpartition("_")[2], word.partition("_")[0])
+    return next((split for part in parts if (split := SPLIT_WORDS.get(part.lower().rstrip("0123456789")))), None)
 
 
 def _categories(table: Node) -> dict[int, str]:

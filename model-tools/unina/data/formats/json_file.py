@@ -51,6 +51,8 @@ class Node:
         """
         if not isinstance(self.value, kind) or (kind is int and isinstance(self.value, bool)):
             raise self.wrong(f"must be {KINDS[kind]}")
+        if kind is str and not _is_text(str(self.value)):
+            raise self.wrong("holds half a character; write it anew")
         return self
 
     def items(self) -> "list[Node]":
@@ -80,6 +82,7 @@ class Node:
             shown = ""  # too long, and its place says it
         else:
             text = json.dumps(self.value, ensure_ascii=False)
+            text = text if _is_text(text) else json.dumps(self.value)
             shown = text if len(text) <= 60 else f"{text[:57]}…"
         return DataError([self.fault(": ".join(part for part in (self.where, shown) if part), message)])
 
@@ -114,6 +117,11 @@ def read_json(path: Path) -> Node:
         raise DataError([Fault(path, error.lineno, found[:60], message)]) from None
     except RecursionError:
         raise DataError([Fault(path, None, "", "not usable JSON (nested too deep)")]) from None
+
+
+def _is_text(text: str) -> bool:
+    """JSON's escapes can spell half of a surrogate pair, which no terminal and no file name can hold."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _parse_int(digits: str) -> int | float:

@@ -15,7 +15,7 @@ from unina.data.data_yaml import SPLITS
 from unina.data.dataset import ANY, Dataset, Sample
 from unina.data.faults import DataError, Fault
 from unina.data.formats.naming import picture_names
-from unina.data.formats.reading import Mark, Reading, read_sample, split_of
+from unina.data.formats.reading import SPLIT_WORDS, Mark, Reading, read_sample
 from unina.data.images import SUFFIXES
 
 DONT_CARE = "DontCare"
@@ -39,7 +39,7 @@ def read(path: Path, splits: Sequence[str] | None = None) -> Reading:
     """
     named: dict[str, Path] = {}
     for folder in folders(path):
-        split = split_of(folder.name) or "train"
+        split = SPLIT_WORDS.get(folder.name.lower(), "train")
         if split in named:
             raise DataError([Fault(folder, None, "", f"two folders for the split {split}: {named[split]} too")])
         named[split] = folder

@@ -133,26 +133,18 @@ def box_fault(box: tuple[float, float, float, float], width: int, height: int) -
     for name, value in (("left", x0), ("top", y0), ("right", x1), ("bottom", y1)):
         if not math.isfinite(value):
             return f"{name} {value:g}", "is not finite; write a number, or delete the box"
-    # a float32 box must have a size, too: 1e-9 px wide is a slip of a label tool
-    if not np.float32(x1) > np.float32(x0):
+    if not x1 > x0:
         return f"left {x0:.9g}, right {x1:.9g}", "the width must be above 0; mend or delete the box"
-    if not np.float32(y1) > np.float32(y0):
+    if not y1 > y0:
         return f"top {y0:.9g}, bottom {y1:.9g}", "the height must be above 0; mend or delete the box"
     for name, value, limit in (("left", x0, width), ("top", y0, height), ("right", x1, width), ("bottom", y1, height)):
         if not -TOLERANCE * limit <= value <= (1 + TOLERANCE) * limit:
             return f"{name} {value:.6g}", f"the box leaves the picture (0…{limit} px); clip it to the picture"
-    if not (np.float32(x0) < width and np.float32(y0) < height and x1 > 0 and y1 > 0):
-        return f"{x0:.9g} {y0:.9g} {x1:.9g} {y1:.9g}", "the box lies outside the picture; delete it"
+    # what is left of it inside the picture must have a size as float32, too
+    left, top, right, bottom = np.clip(np.array(box), 0, (width, height, width, height)).astype(np.float32)
+    if not (right > left and bottom > top):
+        return f"{x0:.9g} {y0:.9g} {x1:.9g} {y1:.9g}", "the box holds no part of the picture; delete it"
     return None
-
-
-def split_of(word: str, default: str | None = None) -> str | None:
-    """The split that a folder's or file's name means: `instances_train2017` → train; `default` where none."""
-    for part in (word, word.rpartition("_")[2], word.partition("_")[0]):
-        split = SPLIT_WORDS.get(part.lower().rstrip("0123456789"))
-        if split is not None:
-            return split
-    return default
 
 
 def _at(mark: Mark, value: str) -> str:

@@ -21,7 +21,7 @@ from unina.data.dataset import ANY, Dataset, Sample
 from unina.data.faults import DataError, Fault
 from unina.data.formats.json_file import Node, read_json
 from unina.data.formats.naming import picture_names
-from unina.data.formats.reading import Mark, Reading, StatedSize, read_sample, split_of
+from unina.data.formats.reading import SPLIT_WORDS, Mark, Reading, StatedSize, read_sample
 from unina.data.images import PNG_SIGNATURE, SUFFIXES
 
 META = "meta.json"
@@ -52,7 +52,7 @@ def read(path: Path, splits: Sequence[str] | None = None) -> Reading:
     named: dict[str, list[Path]] = {}
     for part in parts:
         words = part.relative_to(path).parts or (part.name,)
-        split = next((found for word in words if (found := split_of(word))), "train")
+        split = next((SPLIT_WORDS[word.lower()] for word in words if word.lower() in SPLIT_WORDS), "train")
         named.setdefault(split, []).append(part)
     faults = [
         Fault(path, None, split, f"no such split; there is {', '.join(named)}")
@@ -183,7 +183,8 @@ def _mask_box(bitmap: Node, size: tuple[int, int]) -> tuple[float, float, float,
     try:
         stream = zlib.decompressobj()
         # a mask has at most the picture's pixels, at 4 bytes and a filter byte a row; more is no mask
-        png = stream.decompress(base64.b64decode(data.value, validate=True), 5 * size[0] * size[1] + 65536)
+        most = min(max(5 * size[0] * size[1], 0) + 65536, 2**31 - 1)
+        png = stream.decompress(base64.b64decode(data.value, validate=True), most)
     except (binascii.Error, zlib.error, ValueError) as error:
         raise data.wrong(f"is no zlib stream in base64 ({error}); export the object again or delete it") from None
     if png[:8] != PNG_SIGNATURE or len(png) < 33:
@@ -193,7 +194,10 @@ def _mask_box(bitmap: Node, size: tuple[int, int]) -> tuple[float, float, float,
         found = f"the mask covers {left:g} {top:g} {left + width:g} {top + height:g}"
         message = f"{found} and leaves the picture ({size[0]}×{size[1]}); mend or delete the object"
         raise bitmap.get("origin", list).wrong(message)
-    pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
     if pixels is None:
         raise data.wrong("holds a damaged PNG; export the object again or delete it")
     planes = np.asarray(pixels).reshape(height, width, -1)
