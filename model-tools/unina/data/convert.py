@@ -11,6 +11,7 @@ from unina.data.faults import DataError, Fault
 from unina.data.folder import new_folder
 from unina.data.formats import FORMATS
 from unina.data.images import read_image
+from unina.data.threads import in_threads
 
 AUTO = "auto"
 
@@ -50,7 +51,7 @@ def write_dataset(
     total = passes * sum(len(samples) for samples in dataset.splits.values())
     warnings: list[Fault] = []
     borders: dict[Path, int] = {}
-    splits: dict[str, tuple[Sample, ...]] = {}
+    jobs: list[tuple[Sample, Path]] = []
     done = 0
 
     def step() -> None:
@@ -58,30 +59,34 @@ def write_dataset(
         done += 1
         progress(done, total)
 
-    def place(sample: Sample, target: Path) -> None:
-        if borders.get(sample.image):
+    def look(sample: Sample) -> int:
+        return find_border(read_image(sample.image))
+
+    def place(job: tuple[Sample, Path]) -> None:
+        sample, target = job
+        if borders[sample.image]:
             write_cropped(sample.image, target, borders[sample.image])
         elif link:
             target.symlink_to(sample.image.resolve())
         else:
             shutil.copyfile(sample.image, target)
-        step()
 
     with new_folder(output, force=force) as folder:
+        splits: dict[str, tuple[Sample, ...]] = {}
         for split, samples in dataset.splits.items():
             told = []
-            for sample in samples:
-                if border == AUTO:
-                    width = find_border(read_image(sample.image))
-                    step()
-                else:
-                    width = int(border)
+            widths = in_threads(look, samples) if border == AUTO else [int(border)] * len(samples)
+            for sample, width in zip(samples, widths, strict=True):
                 inner, left_out = without_border(sample, width) if width else (sample, ())
                 borders[sample.image] = width
                 warnings += left_out
                 told.append(inner)
+                if border == AUTO:
+                    step()
             splits[split] = tuple(told)
-        FORMATS[to].write(replace(dataset, splits=splits), folder, place)
+        FORMATS[to].write(replace(dataset, splits=splits), folder, lambda sample, target: jobs.append((sample, target)))
+        for _ in in_threads(place, jobs):
+            step()
     return output / FORMATS[to].entry, tuple(warnings)
 
 

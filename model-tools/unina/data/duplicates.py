@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from unina.data.dataset import Dataset
 from unina.data.images import read_thumbnail
+from unina.data.threads import in_threads
 
 BITS = 64
 DISTANCE = 10
@@ -72,8 +73,8 @@ def find_duplicates(
         for split, samples in dataset.splits.items():
             pictures += [Picture(sample.image, prefix + split) for sample in samples]
     hashes = np.zeros((len(pictures), 2, BITS), np.float32)
-    for row, picture in enumerate(pictures):
-        hashes[row] = perceptual_hashes(read_thumbnail(picture.image, 256))
+    for row, pair in enumerate(in_threads(_hashed, pictures)):
+        hashes[row] = pair
         progress(row + 1, len(pictures))
     pairs = [
         Pair(pictures[i], pictures[j], apart)
@@ -112,6 +113,10 @@ def close_pairs(hashes: npt.NDArray[np.float32], distance: int) -> list[tuple[in
             if i < j:
                 found.append((start + int(i), start + int(j), int(apart[i, j])))
     return found
+
+
+def _hashed(picture: Picture) -> npt.NDArray[np.float32]:
+    return perceptual_hashes(read_thumbnail(picture.image, 256))
 
 
 def _name(dataset: Dataset, number: int) -> str:

@@ -51,7 +51,13 @@ def read(path: Path, splits: Sequence[str] | None = None) -> Reading:
 
 
 def write(dataset: Dataset, folder: Path, place: Callable[[Sample, Path], None]) -> None:
-    """Writes data.yaml, pictures and labels into an empty folder; `place` puts a sample's picture where it is told."""
+    """Writes data.yaml, pictures and labels into an empty folder.
+
+    Args:
+        dataset: what to write.
+        folder: where.
+        place: is told where each sample's picture belongs.
+    """
     titles = titles_of(dataset)
     table: dict[str, object] = {"path": "."}
     for split, samples in dataset.splits.items():
