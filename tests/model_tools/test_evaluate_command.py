@@ -15,6 +15,7 @@ from torch import nn
 from unina.cli.eval import main
 from unina.cli.export import main as export
 from unina.evaluate.jsonl import detections_line, read_detections, source_name
+from unina.evaluate.session import cone_free_pictures
 from unina.model import Detector, ModelSpec, save_checkpoint
 from unina_runtime import Detections
 
@@ -174,6 +175,17 @@ def test_cone_free_pictures_groups_and_a_report(
     assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
     again = answered(capsys, file, "--data", data, "--negatives", bare)
     assert again["saved"]["negatives"] == result["torch"]["negatives"]
+
+
+def test_the_unlabelled_pictures_of_a_data_set_are_cone_free(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data")
+    for split in ("train", "val"):
+        (tmp_path / "data" / "labels" / split / "track_0.txt").write_text("")
+    assert [path.name for path in cone_free_pictures(data)] == ["track_0.png"] * 2
+    assert cone_free_pictures(data.parent) == cone_free_pictures(data)
+    for label in (tmp_path / "data" / "labels").rglob("*.txt"):
+        label.write_text("")  # a set without a single cone is as good
+    assert len(cone_free_pictures(data)) == 7
 
 
 def test_classes_of_other_names_are_mapped_and_said(

@@ -66,7 +66,7 @@ def cone_free_pictures(path: Path) -> tuple[Path, ...]:
     if path.is_dir() and not (path / "data.yaml").exists():
         found = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES]
     else:
-        dataset = load_dataset(path / "data.yaml" if path.is_dir() else path)
+        dataset = load_dataset(path, empty=True)
         every = [sample for samples in dataset.splits.values() for sample in samples]
         found = [sample.image for sample in every if not len(sample.boxes) and not len(sample.ignored)]
     if not found:
