@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, get_args
 
 from unina.dla.estimate import POWER_MODES, UNCERTAINTY, PowerMode, at_size, estimate
@@ -44,12 +45,18 @@ def deploy_graph(spec: "ModelSpec", classes: int = CLASSES) -> Graph:
 
     Traced small and then stretched: no operator's shape depends on the input size in any other way.
     """
+    side = 2 * spec.strides[-1]
+    small = traced(replace(spec, input_height=side, input_width=side), classes)
+    return at_size(small, spec.input_height, spec.input_width)
+
+
+@lru_cache(maxsize=32)
+def traced(spec: "ModelSpec", classes: int) -> Graph:
+    """The deploy graph of an untrained detector."""
     from unina.export.onnx_graph import export_onnx  # noqa: PLC0415
     from unina.model import Detector  # noqa: PLC0415
 
-    side = 2 * spec.strides[-1]
-    small = replace(spec, input_height=side, input_width=side)
-    return at_size(read_graph(export_onnx(Detector(small, classes).deploy())), spec.input_height, spec.input_width)
+    return read_graph(export_onnx(Detector(spec, classes).deploy()))
 
 
 def model_row(backbone: str, levels: str, sizes: Sequence[tuple[int, int]], mode: PowerMode) -> ModelRow:

@@ -251,7 +251,8 @@ class Trainer:
         mixture, progress, samples = self.mixture, self.progress, self.mixture.validation
         if not any(len(sample.boxes) for sample in samples):
             return None
-        deployed = self.average.model.deploy()
+        with self.processes.device:  # where fusing makes its kernels
+            deployed = self.average.model.deploy()
         head = Head.of_deployed(deployed)
         found = run_stage(TorchStage(OnDevice(deployed, self.processes.device), head), samples)
         classes = same_classes(mixture.names, mixture.groups, samples)
