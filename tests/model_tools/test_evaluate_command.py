@@ -14,6 +14,7 @@ from torch import nn
 
 from unina.cli.eval import main
 from unina.cli.export import main as export
+from unina.data import DataError
 from unina.evaluate.jsonl import detections_line, read_detections, source_name
 from unina.evaluate.session import cone_free_pictures
 from unina.model import Detector, ModelSpec, save_checkpoint
@@ -186,6 +187,9 @@ def test_the_unlabelled_pictures_of_a_data_set_are_cone_free(tmp_path: Path) -> 
     for label in (tmp_path / "data" / "labels").rglob("*.txt"):
         label.write_text("")  # a set without a single cone is as good
     assert len(cone_free_pictures(data)) == 7
+    (tmp_path / "data" / "labels" / "val" / "track_0.txt").write_text("0 0.5 0.5\n")  # who knows what stands there
+    with pytest.raises(DataError, match=r"track_0\.txt:1"):
+        cone_free_pictures(data)
 
 
 def test_classes_of_other_names_are_mapped_and_said(
@@ -197,6 +201,16 @@ def test_classes_of_other_names_are_mapped_and_said(
     out, err = capsys.readouterr()
     assert list(json.loads(out)["torch"]["ap50"]) == ["blue", "gold"]
     assert "blue_cone → blue" in err and "yellow_cone → gold" in err
+
+
+def test_an_export_takes_thresholds_from_a_set_whose_classes_are_called_otherwise(run: Path, tmp_path: Path) -> None:
+    data, output = write_data(tmp_path / "data", ("blue", "yellow")), tmp_path / "a.unina"
+    words = (run / "checkpoint.pt", "--data", data, "--output", output, "--calibration-images", 2, "--json")
+    assert export([str(word) for word in words]) == 0
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert manifest["classes"] == list(NAMES)
+    assert list(manifest["accuracy"]["host"]["ap50"]) == ["blue", "yellow"]
+    assert len(manifest["thresholds"]) == 2
 
 
 def test_an_ignored_class_is_reported_with_and_without(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from unina.data import Dataset, Sample, load_dataset
+from unina.data import DataError, Dataset, Sample
 from unina.data.images import SUFFIXES
+from unina.data.load import read_dataset
 from unina.evaluate.classes import ClassMap, map_classes
 from unina.evaluate.precision_recall import operating_point
 from unina.evaluate.score import coco_scores
@@ -66,8 +67,12 @@ def cone_free_pictures(path: Path) -> tuple[Path, ...]:
     if path.is_dir() and not (path / "data.yaml").exists():
         found = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES]
     else:
-        dataset = load_dataset(path, empty=True)
-        every = [sample for samples in dataset.splits.values() for sample in samples]
+        reading = read_dataset(path)
+        # that the set as a whole holds no box is what is wanted here; a file that can't be read is not
+        faults = [fault for fault in reading.faults if fault.path != path or fault.line is not None or fault.value]
+        if faults:
+            raise DataError(faults)
+        every = [sample for samples in reading.dataset.splits.values() for sample in samples]
         found = [sample.image for sample in every if not len(sample.boxes) and not len(sample.ignored)]
     if not found:
         raise ValueError(f"--negatives {path}: no cone-free picture; give a folder of JPEG or PNG files without cones")
