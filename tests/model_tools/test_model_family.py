@@ -13,7 +13,7 @@ from torch import nn
 
 from unina.cli.models import deploy_graph, family, main, markdown
 from unina.dla.estimate import MAXN, at_size, estimate
-from unina.dla.graph import Concat, Conv, Graph, Resize
+from unina.dla.graph import Concat, Conv, Graph, MaxPool, Resize
 from unina.model import Detector, ModelSpec
 from unina.model.plan import PLANS
 from unina.model.spec import Backbone, Block
@@ -74,6 +74,8 @@ def test_the_limits_of_the_dla_are_kept(backbone: str, levels: str, reg_max: int
             assert max(op.kernel) <= 32 and max(op.stride) <= 8 and max(op.dilation) <= 32 and op.groups == 1, op.name
             assert max(op.pads) <= 31 and max(op.pads) < max(op.kernel), op.name
             assert convolution_buffer_banks(op, graph) <= 16, op.name
+        if isinstance(op, MaxPool):
+            assert max(op.kernel) <= 8 and max(op.stride) <= 16 and max(op.pads) <= 7, op.name
         if isinstance(op, Resize):
             assert min(op.factor) >= 1 and max(op.factor) <= 32, op.name
         if isinstance(op, Concat):
