@@ -218,6 +218,46 @@ def test_coco_pictures_are_found_where_exporters_put_them(data: Path, tmp_path: 
         assert list(load_dataset(folder / single[layout]).splits) == ["val"]
 
 
+def test_a_json_of_another_tool_is_read_by_the_format_not_by_our_habits(tmp_path: Path) -> None:
+    """Ids that are no row numbers, categories in no order, a crowd of a usual category, entries that nobody needs."""
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((30, 40), np.uint8))
+    table = {
+        "info": {"year": 2017},
+        "categories": [{"id": 90, "name": "yellow", "supercategory": "cone"}, {"id": 7, "name": "blue"}],
+        "images": [{"id": 397133, "file_name": "a.png", "license": 3}],
+        "annotations": [
+            {"id": 5, "image_id": 397133, "category_id": 90, "bbox": [1, 2, 10, 20], "segmentation": [[1, 2, 3, 4]]},
+            {"id": 5, "image_id": 397133, "category_id": 90, "bbox": [5, 5, 20.5, 20], "iscrowd": 1},
+            {"id": 9, "image_id": 397133, "category_id": 7, "bbox": [3, 3, 4, 5.25], "iscrowd": 0},
+        ],
+    }
+    (tmp_path / "result.json").write_text(json.dumps(table))
+    dataset = load_dataset(tmp_path / "result.json")
+    assert dataset.names == ("blue", "yellow")
+    (sample,) = dataset.split("train")
+    assert sample.classes.tolist() == [1, 0]
+    assert sample.boxes.tolist() == [[1, 2, 11, 22], [3, 3, 7, 8.25]]
+    assert sample.ignored.tolist() == [[5, 5, 25.5, 25]]
+
+
+def test_a_kitti_label_of_the_benchmark_itself_is_read(tmp_path: Path) -> None:
+    """3D columns filled, DontCare, a results file's score, several classes; folders as the benchmark names them."""
+    for folder in ("training/image_2", "training/label_2"):
+        (tmp_path / folder).mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "training/image_2/000000.png"), np.zeros((300, 700), np.uint8))
+    (tmp_path / "training/label_2/000000.txt").write_text(
+        "Car 0.00 0 1.85 387.63 181.54 423.81 203.12 1.67 1.87 3.69 -16.53 2.39 58.49 1.57\n"
+        "Pedestrian 0.00 0 -0.20 612.40 143.00 680.73 270.92 1.89 0.48 1.20 1.84 1.47 8.41 0.01 0.97\n"
+        "DontCare -1 -1 -10 503.89 169.71 590.61 190.13 -1 -1 -1 -1000 -1000 -1000 -10\n"
+    )
+    dataset = load_dataset(tmp_path)
+    assert dataset.names == ("Car", "Pedestrian")
+    (sample,) = dataset.split("train")
+    assert sample.classes.tolist() == [0, 1]
+    np.testing.assert_array_equal(sample.boxes[0], np.float32([387.63, 181.54, 423.81, 203.12]))
+    np.testing.assert_array_equal(sample.ignored, np.float32([[503.89, 169.71, 590.61, 190.13]]))
+
+
 def test_the_hash_of_a_set_follows_its_labels_in_every_format(data: Path, tmp_path: Path) -> None:
     for form in ("yolo", "coco", "kitti", "supervisely"):
         path, _ = write_dataset(load_dataset(data), tmp_path / form, form)

@@ -92,6 +92,9 @@ BAD_YAML = [
     ("wrong nc", "train: images/train\nnames: [a]\nnc: 3", "data.yaml:3: nc: 3: `names` holds 1"),
     ("no split", "names: [a]", "data.yaml: names no split; add `train: images/train`"),
     ("no folder", "train: nowhere\nnames: [a]", "data.yaml:1: train: nowhere: no such folder or list file"),
+    ("a group of one", "train: images/train\nnames: [a, a|a]", "data.yaml: a|a: a title with | means one of several"),
+    ("a group of strangers", "train: images/train\nnames: [a, a|b]", "data.yaml: a|b: a title with | means one of sev"),
+    ("absolute folder", "train: /no/where\nnames: [a]", "data.yaml:1: train: /no/where: no such folder or list file"),
     ("no root", "path: gone\ntrain: x\nnames: [a]", "data.yaml:1: path: gone: no such folder"),
 ]
 
@@ -204,6 +207,31 @@ def test_validate_prints_every_fault_and_their_number(data: Path, capsys: pytest
 def test_validate_says_two_when_it_cannot_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml: no such file" in capsys.readouterr().err
+
+
+def test_validate_says_two_of_a_folder_without_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(tmp_path)]) == 2
+    assert "no data set in this folder; name a data.yaml (YOLO-txt), a COCO json" in capsys.readouterr().err
+
+
+def test_a_folder_with_a_data_yaml_stands_for_it(data: Path) -> None:
+    assert load_dataset(data.parent).sha256 == load_dataset(data).sha256
+
+
+def test_roboflow_s_way_out_of_the_folder_is_named_with_the_way_in(data: Path) -> None:
+    data.write_text(YAML.replace("images/train", "../images/train"))
+    (line,) = faults(data)
+    assert line.endswith("images/train: leads out of the data set's folder; write `train: images/train`")
+
+
+def test_ignored_classes_and_groups_are_taken_out_of_the_names(data: Path) -> None:
+    data.write_text("train: images/train\nval: images/val\nnames: [blue, yellow, red, red|yellow]\nignore: [blue]\n")
+    (data.parent / "labels/train/a.txt").write_text("0 .5 .5 .5 .5\n2 .25 .5 .1 .2\n3 .5 .5 .2 .2\n")
+    dataset = load_dataset(data)
+    assert (dataset.names, dataset.groups) == (("yellow", "red"), ((1, 0),))
+    first = dataset.split("train")[0]
+    assert first.classes.tolist() == [1, 2]
+    np.testing.assert_allclose(first.ignored, [[10, 7.5, 30, 22.5]], atol=1e-5)
 
 
 def test_stats_count_boxes_and_bands(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

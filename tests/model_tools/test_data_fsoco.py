@@ -139,7 +139,7 @@ def test_the_frame_is_told_from_dark_pictures() -> None:
     assert find_border(np.zeros_like(picture)) == 0
     assert find_border(picture[FSOCO_PX:-FSOCO_PX, FSOCO_PX:-FSOCO_PX]) == 0
     night = picture.copy()
-    night[100:400, :FSOCO_PX] = 60  # dark sky above, a lit wall to the left
+    night[FSOCO_PX:400, :FSOCO_PX] = 60  # dark sky above, a lit wall to the left
     assert find_border(night) == 0
 
 

@@ -16,7 +16,7 @@ from unina.cli.data_convert import add_convert, add_split, progress_bar
 from unina.data.duplicates import DISTANCE, Pair, find_duplicates
 from unina.data.faults import DataError, Fault
 from unina.data.formats import FORMATS
-from unina.data.load import load_dataset
+from unina.data.load import load_dataset, recognise
 from unina.data.statistics import BANDS, measure
 from unina.data.synthesize import synthesize
 
@@ -130,11 +130,12 @@ def parser() -> argparse.ArgumentParser:
 
 def _validate(arguments: argparse.Namespace) -> int:
     """Faults, one a line, and how many."""
+    form = arguments.form or recognise(arguments.data)
     faults: tuple[Fault, ...] = ()
     warnings: tuple[Fault, ...] = ()
     pictures = 0
     try:
-        dataset = load_dataset(arguments.data, form=arguments.form)
+        dataset = load_dataset(arguments.data, form=form)
         warnings = dataset.warnings
         pictures = sum(len(samples) for samples in dataset.splits.values())
         if arguments.duplicates:

@@ -101,6 +101,10 @@ def _images(table: DataYaml, split: str, faults: list[Fault]) -> Iterator[Path]:
             yield source
         else:
             message = "no such folder or list file; mend the line, or `path`, to which it is relative"
+            parts = source.relative_to(table.root).parts if source.is_relative_to(table.root) else ()
+            inner = Path(*(part for part in parts if part != ".."))
+            if ".." in parts and (table.root / inner).is_dir():  # as Roboflow writes it
+                message = f"leads out of the data set's folder; write `{split}: {inner.as_posix()}`"
             faults.append(Fault(table.path, line, f"{split}: {source}", message))
 
 
