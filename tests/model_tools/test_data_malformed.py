@@ -425,3 +425,12 @@ def test_whatever_a_text_holds_it_is_read_or_refused_in_words(
             assert (sample.boxes <= (40, 30, 40, 30)).all()
     except DataError as error:
         assert str(error).encode()
+
+
+def test_a_set_of_negatives_is_read_when_the_caller_says_that_it_is_one(data: Dataset) -> None:
+    empty = {"train": tuple(Sample(s.image, 40, 30, s.boxes[:0], s.classes[:0]) for s in data.split("train"))}
+    path, _ = write_dataset(Dataset(data.path, NAMES, empty), data.path / "none", "yolo")
+    assert [len(sample.boxes) for sample in load_dataset(path, empty=True).split("train")] == [0, 0]
+    (path.parent / "labels/train/a.txt").write_text("0 .5 .5")
+    with pytest.raises(DataError, match="3 columns"):
+        load_dataset(path, empty=True)

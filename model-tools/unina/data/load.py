@@ -14,24 +14,29 @@ KNOWN = (
 )
 
 
-def load_dataset(path: Path, splits: Sequence[str] | None = None, form: str | None = None) -> Dataset:
+def load_dataset(
+    path: Path, splits: Sequence[str] | None = None, form: str | None = None, *, empty: bool = False
+) -> Dataset:
     """Reads and checks a data set (docs/data.md).
 
     Args:
         path: a data.yaml, a json, or a folder; says the format.
         splits: names of those to read; None: all there are.
         form: yolo, coco, kitti or supervisely; None: as the path says.
+        empty: not one box is no fault: the set shows what must not be found.
 
     Raises:
         DataError: with every fault of the files read.
     """
-    reading = read_dataset(path, splits, form)
+    reading = read_dataset(path, splits, form, empty=empty)
     if reading.faults:
         raise DataError(reading.faults)
     return reading.dataset
 
 
-def read_dataset(path: Path, splits: Sequence[str] | None = None, form: str | None = None) -> Reading:
+def read_dataset(
+    path: Path, splits: Sequence[str] | None = None, form: str | None = None, *, empty: bool = False
+) -> Reading:
     """As `load_dataset`, but gives what is good together with the faults.
 
     Raises:
@@ -47,7 +52,8 @@ def read_dataset(path: Path, splits: Sequence[str] | None = None, form: str | No
     for split, samples in dataset.splits.items():
         if not samples and not faults:
             faults.append(Fault(path, None, split, "holds no picture; add some or leave the split out"))
-    if not faults and not any(len(sample.boxes) for samples in dataset.splits.values() for sample in samples):
+    boxes = sum(len(sample.boxes) for samples in dataset.splits.values() for sample in samples)
+    if not (boxes or empty or faults):
         where = "; labels lie in `labels/`, beside `images/`, under the same names with .txt" if name == "yolo" else ""
         faults.append(Fault(path, None, "", f"not one box in {', '.join(dataset.splits)}{where}"))
     warnings = (*dataset.warnings, *_shared(dataset))
