@@ -11,10 +11,19 @@ import pytest
 from unina.cli.data import main
 from unina.data import Dataset, load_dataset
 from unina.data.duplicates import BITS, DISTANCE, close_pairs, find_duplicates, perceptual_hashes
-from unina.data.scenes.render import render_scene
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "cones"
-SCENES = {index: render_scene(5, 0, index, 640, 360).pixels for index in range(6)}
+
+
+def scene(seed: int) -> np.ndarray:
+    """A plain sky over a blotched ground: as little structure as a track picture may have."""
+    rng = np.random.default_rng(seed)
+    ground = cv2.resize(rng.integers(40, 200, (6, 16, 3)).astype(np.float32), (640, 360), interpolation=cv2.INTER_CUBIC)
+    ground[: rng.integers(60, 140)] = rng.integers(120, 240, 3)
+    return np.clip(ground + rng.normal(0, 3, ground.shape), 0, 255).astype(np.uint8)
+
+
+SCENES = {index: scene(index) for index in range(5)}
 
 
 def real(name: str) -> Dataset:
@@ -97,6 +106,14 @@ def test_two_data_sets_are_compared_as_one(data: Path, tmp_path: Path, capsys: p
     (pair,) = json.loads(capsys.readouterr().out)["pairs"]
     assert pair["splits"][1] == "other:train"
     assert [Path(picture).name for picture in pair["pictures"]] == ["3.jpg", "x.png"]
+
+
+def test_noise_on_a_plain_ground_decides_nothing() -> None:
+    plain = [
+        np.clip(np.random.default_rng(seed).normal(180, 5, (360, 640)), 0, 255).astype(np.uint8) for seed in (0, 1)
+    ]
+    first, second = (perceptual_hashes(grey)[0] for grey in plain)
+    assert first.tolist() == second.tolist() == [-1.0] * BITS
 
 
 def test_a_mirrored_picture_is_another_one() -> None:
