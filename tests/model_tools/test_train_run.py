@@ -34,10 +34,10 @@ def one_thread() -> Iterator[None]:
 
 def test_a_few_pictures_are_learnt_by_heart(tmp_path: Path, one_thread: None) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
-    trainer = trainer_of(small_spec(dataset.path, 40), tmp_path / "run")
+    trainer = trainer_of(small_spec(dataset.path, 50), tmp_path / "run")
     result = trainer.run()
     rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
-    assert len(rows) == 40
+    assert len(rows) == 50
     assert float(rows[-1]["loss"]) < 0.5 * float(rows[0]["loss"])
     assert result.metrics is not None and result.metrics.map50 > 0.95
 
