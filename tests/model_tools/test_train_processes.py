@@ -59,9 +59,7 @@ def test_two_gloo_processes_equal_one_with_the_same_batch(data: Path, tmp_path: 
         for column in ("loss", "class_loss", "box_loss", "dfl_loss", "positives", "lr"):
             assert float(second[column]) == pytest.approx(float(first[column]), rel=2e-4), column
     files = {path.name for path in (tmp_path / "two").iterdir()}
-    assert files == {"checkpoint.pt", "metrics.csv", "report", "spec.yaml"}, (
-        "one process wrote, and left nothing behind"
-    )
+    assert files == {"checkpoint.pt", "metrics.csv", "report", "spec.yaml"}, "one process wrote"
     alone, shared = state_of(tmp_path / "one"), state_of(tmp_path / "two")
     assert alone.keys() == shared.keys(), "a checkpoint does not tell how many processes made it"
     for name in (name for name in alone if "running_" in name):
