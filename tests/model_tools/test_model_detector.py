@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from unina.model import CheckpointError, Detector, ModelSpec, load_checkpoint, save_checkpoint
+from unina.model.head import MaxFilter
 
 SPECS = [
     ModelSpec(input_height=64, input_width=96),
@@ -66,10 +67,10 @@ def test_maps_have_the_shapes_the_bundle_promises() -> None:
     assert deployed.classes == ("class_0", "class_1", "class_2", "class_3")
 
 
-def test_deployed_network_holds_nothing_but_convolutions() -> None:
+def test_deployed_network_holds_nothing_but_convolutions_and_the_max_filters() -> None:
     deployed = Detector(ModelSpec(), 4).deploy()
     leaves = {type(m) for m in deployed.modules() if not list(m.children())}
-    assert leaves == {nn.Conv2d}
+    assert leaves == {nn.Conv2d, MaxFilter}
 
 
 def test_one_to_one_head_does_not_teach_the_backbone() -> None:

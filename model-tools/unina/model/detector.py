@@ -45,8 +45,9 @@ class Detector(nn.Module):
         self.backbone = Backbone(plan, spec.block, strides)
         self.neck = RepPan(plan, spec.block, strides, self.backbone.widths)
         self.one_to_one_gradient = 0.0  # part of the one-to-one head's gradient that reaches the features
-        self.one_to_many = Head(plan, spec.block, strides, self.neck.widths, num_classes, spec.reg_max)
-        self.one_to_one = Head(plan, spec.block, strides, self.neck.widths, num_classes, spec.reg_max)
+        shape = (plan, spec.block, strides, self.neck.widths, num_classes, spec.reg_max)
+        self.one_to_many = Head(*shape, max_filter=False)
+        self.one_to_one = Head(*shape, max_filter=True)
 
     def forward(self, x: Tensor) -> DetectorMaps:
         """x: N×3×H×W, RGB pixel − 128; H and W multiples of the coarsest stride."""
