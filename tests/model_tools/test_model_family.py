@@ -101,17 +101,10 @@ def test_widths_fill_the_dlas_atoms(backbone: str, levels: str) -> None:
             assert op.weight.shape[0] % atom == 0 and op.weight.shape[0] <= 512, op.name
 
 
-@pytest.mark.parametrize("levels", LEVELS)
-def test_a_larger_backbone_has_more_of_everything(levels: str) -> None:
-    parameters, macs, latency = [], [], []
-    for backbone in BACKBONES:
-        found = estimate(at_size(graph_of(backbone, levels, 16), 640, 640))
-        graph = graph_of(backbone, levels, 16)
-        parameters.append(sum(op.weight.size for op in graph.ops if isinstance(op, Conv)))
-        macs.append(found.macs)
-        latency.append(found.latency_ms)
-    assert macs == sorted(macs) and latency == sorted(latency)
-    assert parameters[0] == min(parameters) and parameters[-1] == max(parameters)
+def test_a_larger_backbone_takes_longer_at_the_default_levels() -> None:
+    found = [estimate(at_size(graph_of(backbone, "P2–P4", 16), 640, 640)) for backbone in BACKBONES]
+    assert [one.macs for one in found] == sorted(one.macs for one in found)
+    assert [one.latency_ms for one in found] == sorted(one.latency_ms for one in found)
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
