@@ -1,6 +1,7 @@
 """Data sets: what is loaded is what lies on disk, and everything that is wrong is said at once."""
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -242,6 +243,7 @@ def test_stats_count_boxes_and_bands(data: Path, capsys: pytest.CaptureFixture[s
     assert train["height_bands_at_640"]["≥ 32 px"] == 1.0
     assert train["percentiles"]["width"]["50"] == pytest.approx(0.3, abs=1e-6)
     assert main(["stats", str(data)]) == 0
+    assert re.search(r"yellow +│ +2 │ +2 │", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", ["fs_feb", "fs_osu"])

@@ -205,11 +205,11 @@ def _stats(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(statistics.as_json(), indent=1))
         return 0
-    counts = Table("split", title=str(arguments.data))
-    for column in statistics.counts.columns:
-        counts.add_column(column, justify="right")
-    for split, row in statistics.counts.iterrows():
-        counts.add_row(str(split), *(f"{int(value)}" for value in row))
+    counts = Table("", title=str(arguments.data))  # classes downwards: their names are long, splits are few
+    for split in statistics.counts.index:
+        counts.add_column(str(split), justify="right")
+    for name, row in statistics.counts.T.iterrows():
+        counts.add_row(str(name), *(f"{int(value)}" for value in row))
     console.print(counts)
     sizes = Table("split", "percentile", title="boxes, relative to the picture")
     for column in statistics.percentiles.columns:
