@@ -60,9 +60,9 @@ PLANS: dict[Backbone, Plan] = {
     "b2": Plan(
         stem=32,
         widths=(64, 128, 256, 384),
-        depths=(2, 3, 3, 2),
-        neck=(64, 64, 64, 64),
-        head=(64, 64, 64, 64),
+        depths=(2, 3, 4, 2),
+        neck=(64, 64, 128, 128),
+        head=(32, 64, 128, 128),
         head_depth=2,
     ),
     "b3": Plan(
