@@ -86,7 +86,7 @@ def assert_same(before: Dataset, after: Dataset) -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), list(product(FORMATS, FORMATS)))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=datasets())
 def test_a_data_set_comes_back_from_any_two_formats_as_it_was(
     tmp_path_factory: pytest.TempPathFactory,

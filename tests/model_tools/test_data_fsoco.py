@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unina.cli.data import main
@@ -143,6 +143,7 @@ def test_the_frame_is_told_from_dark_pictures() -> None:
     assert find_border(night) == 0
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_the_box_of_a_mask_is_tight(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Against brute force over the pixels; grey, colour, and alpha masks."""

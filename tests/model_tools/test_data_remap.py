@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unina.data import DataError, Dataset, Sample, remap, remap_dataset
@@ -72,6 +72,7 @@ def test_every_class_that_leads_nowhere_is_named_with_the_fix() -> None:
     assert red.startswith("a.yaml: red: orange_cone|scarlet: `scarlet` is none of")
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 3), max_size=6), max_size=4), st.permutations(CONES))
 def test_there_and_back_is_the_same(pictures: list[list[int]], order: list[str]) -> None:
     dataset = Dataset(Path("x"), CONES, {"train": tuple(sample(*classes) for classes in pictures), "val": (sample(0),)})
