@@ -37,9 +37,10 @@ def alone() -> Iterator[None]:
 
 def test_two_gloo_processes_equal_one_with_the_same_batch(data: Path, tmp_path: Path) -> None:
     """Eight steps: the losses of every epoch and the batch statistics; only the first process writes and prints."""
-    spec = tmp_path / "spec.yaml"
+    spec, only_train = tmp_path / "spec.yaml", data.with_name("only_train.yaml")
+    only_train.write_text("path: .\ntrain: images/train\nnames: [blue, yellow]\n")
     spec.write_text(
-        f"data: {data}\n"
+        f"data: {only_train}\n"
         "model: {input_height: 96, input_width: 96}\n"
         "train: {epochs: 4, epoch_crops: 8, batch: 4, crop: 96,\n"
         "        threads: 1, bf16: false, device: cpu, tensorboard: false}\n"
@@ -59,11 +60,12 @@ def test_two_gloo_processes_equal_one_with_the_same_batch(data: Path, tmp_path: 
         for column in ("loss", "class_loss", "box_loss", "dfl_loss", "positives", "lr"):
             assert float(second[column]) == pytest.approx(float(first[column]), rel=2e-4), column
     files = {path.name for path in (tmp_path / "two").iterdir()}
-    assert files == {"checkpoint.pt", "metrics.csv", "report", "spec.yaml"}, "one process wrote"
+    assert files == {"checkpoint.pt", "metrics.csv", "spec.yaml"}, "one process wrote"
     alone, shared = state_of(tmp_path / "one"), state_of(tmp_path / "two")
     assert alone.keys() == shared.keys(), "a checkpoint does not tell how many processes made it"
     for name in (name for name in alone if "running_" in name):
         assert torch.allclose(alone[name], shared[name], rtol=1e-2, atol=1e-3), name
+    assert main([str(spec), "--output", str(tmp_path / "two"), "--resume", "--json"]) == 0, "one process goes on"
 
 
 def test_shares_of_a_batch_are_the_batch(data: Path) -> None:
