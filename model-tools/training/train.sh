@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Trains the shipped model from nothing: scenes, negatives, two trainings, the bundle. Steps that are done are not repeated.
+# Hours on a CPU. Run from the repository's root, with the real pictures in ../shared/data/cones.
+set -euo pipefail
+export PATH="$PWD/.venv/bin:$PATH"
+real=../shared/data/cones/fs_feb/data.yaml
+out=build/training
+[ -f "$real" ] || { echo "train.sh: $real: no such data set; name your own in model-tools/specs/cones.yaml" >&2; exit 2; }
+mkdir -p "$out"
+
+[ -d "$out/negatives" ] || python model-tools/training/negatives.py "$out/negatives" --cache "$out/packages"
+[ -d "$out/scenes" ] || unina-data synthesize --output "$out/scenes" --train 3000 --val 100 --seed 23 \
+  --width 960 --height 540 --backdrops "$out/negatives/images/train"
+
+# unina-train SPEC RUN: begins the run or goes on with it; a finished one only validates again
+run() { unina-train "$1" --output "$2" $([ -f "$2/checkpoint.pt" ] && echo --resume); }
+run model-tools/specs/cones-pretrain.yaml "$out/pretrain"
+run model-tools/specs/cones.yaml "$out/cones"
+
+unina-export "$out/cones/checkpoint.pt" --data "$real" --output "$out/cones.unina" --force
