@@ -122,6 +122,13 @@ def test_a_border_of_so_many_pixels_is_cut_off_anything(
     assert not (tmp_path / "c").exists()
 
 
+def test_boxes_that_the_cut_makes_the_same_are_written_once(tmp_path: Path) -> None:
+    cones = [rectangle("blue_cone", left, 150, 150, 190) for left in (120, 130, 139)]
+    write_team(tmp_path / "p", "amz", {"a": (framed(np.random.default_rng(3)), cones)})
+    assert main(["convert", str(tmp_path / "p"), str(tmp_path / "out")]) == 0
+    assert load_dataset(tmp_path / "out").split("train")[0].boxes.tolist() == [[0, 10, 10, 50]]
+
+
 def test_a_picture_without_frame_stays_as_it_is(tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(30, 255, (400, 400, 3), dtype=np.uint8)
     write_team(tmp_path / "p", "amz", {"a": (pixels, [rectangle("blue_cone", 20, 30, 40, 60)])})

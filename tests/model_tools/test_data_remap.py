@@ -1,5 +1,6 @@
 """Class maps: every box ends where the map says, and a class that leads nowhere is named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,16 @@ def test_a_group_follows_its_classes() -> None:
         assert groups == ()
         assert [classes[index] for index in out.classes] == ([expected] if expected else [])
         assert len(out.ignored) == (0 if expected else 1)
+
+
+def test_boxes_that_become_the_same_are_one() -> None:
+    """A rectangle and a mask of one cone under two titles; two kinds of ignored at one place."""
+    twice = replace(sample(0, 1, 0), boxes=np.array([[1, 2, 3, 4], [1, 2, 3, 4], [0, 2, 3, 4]], np.float32))
+    (out,), _ = remap([twice], ("blue_cone", "seg_blue_cone"), {"seg_blue_cone": "blue_cone"}, CONES)
+    assert out.boxes.tolist() == [[1, 2, 3, 4], [0, 2, 3, 4]]
+    assert out.classes.tolist() == [0, 0]
+    (out,), _ = remap([twice], ("a", "b"), {"a": "ignore", "b": "ignore"}, CONES)
+    assert out.ignored.tolist() == [[1, 2, 3, 4], [0, 2, 3, 4]]
 
 
 def test_a_key_that_is_no_class_of_this_set_is_no_fault() -> None:

@@ -11,6 +11,7 @@ from unina.data.faults import DataError, Fault
 from unina.data.folder import new_folder
 from unina.data.formats import FORMATS
 from unina.data.images import read_image
+from unina.data.remap import without_repeats
 from unina.data.threads import in_threads
 
 AUTO = "auto"
@@ -80,7 +81,7 @@ def write_dataset(
                 inner, left_out = without_border(sample, width) if width else (sample, ())
                 borders[sample.image] = width
                 warnings += left_out
-                told.append(inner)
+                told.append(without_repeats(inner))  # boxes may have become one at the border
                 if border == AUTO:
                     step()
             splits[split] = tuple(told)

@@ -104,7 +104,17 @@ def _told(sample: Sample, table: np.ndarray[tuple[int], np.dtype[np.int64]]) -> 
     classes = table[sample.classes]
     kept = classes >= 0
     ignored = np.concatenate([sample.ignored, sample.boxes[classes == -1]])
-    return replace(sample, boxes=sample.boxes[kept], classes=classes[kept], ignored=ignored)
+    return without_repeats(replace(sample, boxes=sample.boxes[kept], classes=classes[kept], ignored=ignored))
+
+
+def without_repeats(sample: Sample) -> Sample:
+    """The sample with each box of a class, and each ignored box, once: two classes that become one may share boxes."""
+    rows = np.column_stack([sample.classes.astype(np.float64), sample.boxes.astype(np.float64)])
+    kept = np.sort(np.unique(rows, axis=0, return_index=True)[1])
+    ignored = np.sort(np.unique(sample.ignored, axis=0, return_index=True)[1])
+    if len(kept) == len(rows) and len(ignored) == len(sample.ignored):
+        return sample
+    return replace(sample, boxes=sample.boxes[kept], classes=sample.classes[kept], ignored=sample.ignored[ignored])
 
 
 def class_order(names: Sequence[str], mapping: Mapping[str, str]) -> tuple[str, ...]:

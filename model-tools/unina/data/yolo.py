@@ -14,7 +14,8 @@ import numpy.typing as npt
 from unina.data.faults import Fault
 
 TOLERANCE = 2e-3
-"""How far a box may reach over the edge and still be clipped silently: 2.5 px of 1280, the rounding of label tools."""
+"""How far a box may reach over the edge, of the picture's size, and still be clipped silently: 2.5 px of 1280, the
+rounding of label tools. All formats."""
 DIGITS = (7, 9, 11, 13, 17)
 """Decimals that are tried in turn when a box is written; 17: all that a double has."""
 COLUMNS = "class x_center y_center width height"

@@ -11,9 +11,8 @@ from unina.data.class_list import NO_CLASS, ClassList
 from unina.data.dataset import Dataset, Sample
 from unina.data.faults import DataError, Fault
 from unina.data.images import image_size
+from unina.data.yolo import TOLERANCE
 
-TOLERANCE = 2e-3
-"""How far a box may reach over the edge, of the picture's size, and still be clipped silently: label tools round."""
 SPLIT_WORDS = {
     "train": "train",
     "training": "train",
