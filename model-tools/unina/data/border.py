@@ -12,7 +12,7 @@ from unina.data.faults import DataError, Fault
 from unina.data.images import read_image
 
 FSOCO_PX = 140
-"""Width of the frame. Measured on pictures of three teams and six sizes: 140 on every side, whatever the size."""
+"""Width of the frame. Measured on pictures of three teams and seven sizes: 140 on every side, whatever the size."""
 BLACK = 24
 """Highest value of a frame's pixel: JPEG leaves up to 19 within 4 px of the picture."""
 CLEAR_PX = 4
