@@ -59,7 +59,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
     path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
-    save_checkpoint(path, detector.eval(), {"seed": 7})
+    spec = {
+        "data": "",
+        "sources": [{"data": "/home/somebody/cones/data.yaml", "share": 1.0}],
+        "train": {"init_from": ""},
+    }
+    save_checkpoint(path, detector.eval(), {"seed": 7, "spec": spec})
     return path
 
 
@@ -101,6 +106,9 @@ def test_the_manifest_says_where_the_bundle_comes_from(exported: Path) -> None:
     assert provenance["calibration"]["method"] == "minmax"
     images = provenance["calibration"]["images"]
     assert len(images) == len(set(images)) == 4 and all(name.startswith("images/train/") for name in images)
+    assert provenance["training"]["spec"]["sources"] == [{"data": "cones/data.yaml", "share": 1.0}], (
+        "no place on a disk"
+    )
     assert list(manifest["accuracy"]) == ["torch", "onnx", "qdq", "host"]
     assert all(m["images"] == 3 and m["boxes"] == 3 for m in manifest["accuracy"].values())
     assert all(0.05 <= threshold <= 0.9 for threshold in manifest["thresholds"])

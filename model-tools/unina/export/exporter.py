@@ -234,8 +234,21 @@ def _provenance(
         dataset_sha256=dataset.sha256,
         calibration={"method": settings.calibration, "seed": settings.seed, "images": names},
         spec=dataclasses.asdict(checkpoint.spec),
-        training={key: info[key] for key in ("spec", "dataset_sha256", "step", "epoch", "metrics") if key in info},
+        training=_without_places(
+            {key: info[key] for key in ("spec", "dataset_sha256", "step", "epoch", "metrics") if key in info}
+        ),
     )
+
+
+def _without_places(value: Any, key: str = "") -> Any:
+    """A training spec in which paths keep only their last two parts: a manifest says nothing about somebody's disk."""
+    if isinstance(value, dict):
+        return {name: _without_places(entry, name) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_places(entry, key) for entry in value]
+    if key in ("data", "init_from") and value:
+        return Path(*Path(value).parts[-2:]).as_posix()
+    return value
 
 
 def _relative(path: Path, folder: Path) -> str:
