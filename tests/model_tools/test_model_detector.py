@@ -125,3 +125,17 @@ def test_bad_checkpoint_is_named(tmp_path: Path, damage: str) -> None:
         save_checkpoint(path, model, {})
     with pytest.raises(CheckpointError, match=r"bad\.pt"):
         load_checkpoint(path)
+
+
+def test_the_first_weight_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "old.pt"
+    model = Detector(ModelSpec(), 4)
+    model.classes = ("a", "b")
+    save_checkpoint(path, model, {})
+    with pytest.raises(CheckpointError, match=r"one_to_many\.class_towers\.0\.1\.weight: \[4, 16, 1, 1\] in the file"):
+        load_checkpoint(path)
+    del model.neck
+    save_checkpoint(path, model, {})
+    with pytest.raises(CheckpointError, match=r"neck\.\S+: nothing in the file, \[\d+, .*\] in the model") as error:
+        load_checkpoint(path)
+    assert "\n" not in str(error.value)

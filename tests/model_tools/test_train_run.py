@@ -103,6 +103,19 @@ def test_resuming_with_another_spec_or_data_set_is_refused_by_name(tmp_path: Pat
         trainer_of(small_spec(dataset.path, 1), tmp_path / "run", resume=True)
 
 
+def test_a_run_of_another_version_of_the_network_is_refused_in_one_line(tmp_path: Path, one_thread: None) -> None:
+    spec = small_spec(write_dataset(tmp_path / "data"), 1)
+    trainer_of(spec, tmp_path / "run").run()
+    path = tmp_path / "run" / "checkpoint.pt"
+    payload = torch.load(path, weights_only=True)
+    state = payload["training"]["model"]
+    state["neck.old.weight"] = state.pop(next(name for name in state if name.startswith("neck")))
+    torch.save(payload, path)
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt: does not fit this version of unina: neck\.\S+: ") as error:
+        trainer_of(spec, tmp_path / "run", resume=True)
+    assert "\n" not in str(error.value)
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_pictures(tmp_path: Path, one_thread: None) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "data"))
     trainer = trainer_of(small_spec(dataset.path, 1), tmp_path / "run")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from unina.model.detector import Detector
 from unina.model.spec import ModelSpec
@@ -82,8 +83,25 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         spec = ModelSpec(**payload["spec"])
         classes = tuple(payload["classes"])
         model = Detector(spec, len(classes), classes)
-        model.load_state_dict(payload["weights"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: does not fit this version of unina: {reason}") from error
-    return Checkpoint(model.eval(), spec, classes, payload["info"])
+        weights, info = payload["weights"], payload["info"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: does not fit this version of unina: {error}") from error
+    load_weights(model, weights, path)
+    return Checkpoint(model.eval(), spec, classes, info)
+
+
+def load_weights(model: Detector, weights: dict[str, Tensor], path: Path) -> None:
+    """Puts the weights of a checkpoint into a model; raises CheckpointError that names the first that does not fit.
+
+    torch's own message lists all of them, hundreds where a layer was moved, behind a line that names none.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name in (*wanted, *given):
+        if wanted.get(name) != given.get(name):
+            here, there = (str(list(shapes[name])) if name in shapes else "nothing" for shapes in (wanted, given))
+            raise CheckpointError(
+                f"{path}: does not fit this version of unina: {name}: {there} in the file, {here} in the model; "
+                "train again, or start a new run from it with --train.init_from"
+            )
+    model.load_state_dict(weights)

@@ -16,7 +16,7 @@ from unina.evaluate.classes import same_classes
 from unina.evaluate.score import score_as
 from unina.evaluate.summary import Scored
 from unina.model import CheckpointError, Detector, save_checkpoint
-from unina.model.checkpoint import read_payload
+from unina.model.checkpoint import load_weights, read_payload
 from unina.train.batch_norm import share_statistics
 from unina.train.criterion import Criterion, Losses
 from unina.train.ema import WeightAverage
@@ -303,9 +303,9 @@ class Trainer:
                 )
             if info["dataset_sha256"] != self.mixture.sha256:
                 raise TrainingError(f"{path}: {info['dataset']} has changed since; start anew with --force")
-            self.model.load_state_dict(training["model"])
+            load_weights(self.model, training["model"], path)
             self.optimizer.load_state_dict(training["optimizer"])
-            self.average.model.load_state_dict(payload["weights"])
+            load_weights(self.average.model, payload["weights"], path)
             self.average.updates = training["average_updates"]
             torch.set_rng_state(training["rng"])
             self.progress = Progress.of(training["progress"])
