@@ -1,7 +1,4 @@
-"""Data sets: four formats in and out, checks, class maps, statistics, synthetic cone scenes.
-
-`unina.data.letterbox` is imported by its own name: it alone needs the runtime.
-"""
+"""Data sets: four formats in and out, checks, class maps, statistics, synthetic cone scenes."""
 
 from unina.data.dataset import Dataset, Sample
 from unina.data.faults import DataError, Fault

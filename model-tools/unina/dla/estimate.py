@@ -106,11 +106,6 @@ class Estimate:
         return sum(layer.latency_ms for layer in self.layers)
 
     @property
-    def band_ms(self) -> tuple[float, float]:
-        """The range that the estimate stands for."""
-        return self.latency_ms * (1 - UNCERTAINTY), self.latency_ms * (1 + UNCERTAINTY)
-
-    @property
     def macs(self) -> int:
         return sum(layer.macs for layer in self.layers)
 
