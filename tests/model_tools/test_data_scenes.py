@@ -171,11 +171,24 @@ def test_photographs_stand_above_the_horizon_and_move_no_box(tmp_path: Path) -> 
     assert 0 < changed < 12
 
 
-def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_photographs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match="holds no picture"):
-        synthesize(tmp_path / "set", train=1, val=0, backdrops=tmp_path / "none")
+    words = ["synthesize", "--output", str(tmp_path / "set"), "--train", "1", "--val", "0"]
+    assert main([*words, "--backdrops", str(tmp_path / "none")]) == 2
+    assert "none: holds no picture" in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
+
+
+def test_the_command_takes_photographs_as_backdrops(tmp_path: Path) -> None:
+    (tmp_path / "photographs").mkdir()
+    cv2.imwrite(str(tmp_path / "photographs" / "pink.png"), np.full((300, 500, 3), (200, 40, 240), dtype=np.uint8))
+    small = ["--train", "12", "--val", "0", "--width", "128", "--height", "96", "--workers", "1", "--seed", "4"]
+    assert main(["synthesize", "--output", str(tmp_path / "plain"), *small]) == 0
+    photographs = ["--backdrops", str(tmp_path / "photographs")]
+    assert main(["synthesize", "--output", str(tmp_path / "photographed"), *small, *photographs]) == 0
+    plain, photographed = (sorted((tmp_path / name).rglob("*.jpg")) for name in ("plain", "photographed"))
+    changed = sum(a.read_bytes() != b.read_bytes() for a, b in zip(plain, photographed, strict=True))
+    assert 0 < changed < 12
 
 
 def test_a_cone_at_the_edge_is_clipped_to_the_picture() -> None:

@@ -1,9 +1,7 @@
 """Writes a synthetic data set: YOLO-txt with JPEG pictures, whole or not at all."""
 
 import multiprocessing
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import cv2
 
 from unina.data.data_yaml import SPLITS
 from unina.data.faults import DataError, Fault
+from unina.data.folder import new_folder
 from unina.data.images import SUFFIXES
 from unina.data.scenes.cones import NAMES
 from unina.data.scenes.render import render_scene
@@ -64,32 +63,24 @@ def synthesize(
     """
     output = Path(output)
     counts = dict(zip(SPLITS, (train, val, test), strict=True))
-    _check(output, counts, width, height, workers, force)
+    _check(output, counts, width, height, workers)
     photographs = _photographs(backdrops) if backdrops is not None else ()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial_output = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
+    with new_folder(output, force=force) as folder:
         for split in (split for split, count in counts.items() if count):
-            (partial_output / "images" / split).mkdir(parents=True)
-            (partial_output / "labels" / split).mkdir(parents=True)
+            (folder / "images" / split).mkdir(parents=True)
+            (folder / "labels" / split).mkdir(parents=True)
         jobs = [_Job(split, index) for split, count in counts.items() for index in range(count)]
-        write = partial(_write, partial_output, seed, width, height, photographs)
+        write = partial(_write, folder, seed, width, height, photographs)
         for done, _ in enumerate(_each(write, jobs, workers), start=1):
             progress(done, len(jobs))
         text = ["# Synthetic cone scenes; unina-data synthesize", f"# seed {seed}, {width}×{height}", "path: ."]
         text += [f"{split}: images/{split}" for split, count in counts.items() if count]
         text += ["names:", *(f"  {index}: {name}" for index, name in enumerate(NAMES))]
-        (partial_output / "data.yaml").write_text("\n".join(text) + "\n", encoding="utf-8")
-        partial_output.chmod(0o755)  # mkdtemp's is the owner's alone
-        if output.exists():
-            shutil.rmtree(output)
-        partial_output.rename(output)
-    finally:
-        shutil.rmtree(partial_output, ignore_errors=True)
+        (folder / "data.yaml").write_text("\n".join(text) + "\n", encoding="utf-8")
     return output / "data.yaml"
 
 
-def _check(output: Path, counts: dict[str, int], width: int, height: int, workers: int, force: bool) -> None:
+def _check(output: Path, counts: dict[str, int], width: int, height: int, workers: int) -> None:
     """Raises DataError when the arguments make no sense."""
 
     def refuse(value: str, message: str) -> None:
@@ -104,10 +95,6 @@ def _check(output: Path, counts: dict[str, int], width: int, height: int, worker
         refuse(f"{width}×{height}", "width and height must lie in 64…8192 pixels")
     if workers < 1:
         refuse(f"workers {workers}", "must be 1 or more")
-    if output.exists() and not output.is_dir():
-        refuse("", "is a file; name a folder")
-    if output.is_dir() and any(output.iterdir()) and not force:
-        refuse("", "is not empty; name another folder, or replace it with --force")
 
 
 def _photographs(folder: Path) -> tuple[Path, ...]:
