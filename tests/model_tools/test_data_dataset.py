@@ -1,8 +1,11 @@
 """Data sets: what is loaded is what lies on disk, and everything that is wrong is said at once."""
 
 import json
+import os
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -203,6 +206,15 @@ def test_validate_prints_every_fault_and_their_number(data: Path, capsys: pytest
     assert lines[-1] == "39 faults"
     assert main(["validate", str(data), "--json"]) == 1
     assert len(json.loads(capsys.readouterr().out)["faults"]) == 39
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(data: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)  # as `unina-data validate … | head -0` does
+    command = [sys.executable, "-m", "unina.cli.data", "validate", str(data)]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_validate_says_two_when_it_cannot_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

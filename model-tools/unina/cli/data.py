@@ -5,6 +5,7 @@ Exit code 0 good, 1 the answer is no (faults, duplicates across splits), 2 can't
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,15 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        code = command(arguments)
+        sys.stdout.flush()  # a pipe that is closed must be noticed here, not by the interpreter at its end
+        return code
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `… | head` has read enough; what is still in the buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"unina-data: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        return 0
     except KeyboardInterrupt:
         print("\nunina-data: stopped; nothing was written", file=sys.stderr)
         return 130
@@ -123,6 +127,13 @@ def parser() -> argparse.ArgumentParser:
     render.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     render.add_argument("--width", type=int, default=1280, help="of the pictures, pixels (default: 1280)")
     render.add_argument("--height", type=int, default=720, help="of the pictures, pixels (default: 720)")
+    render.add_argument(
+        "--backdrops",
+        type=Path,
+        metavar="DIR",
+        help="photographs without cones: parts of them stand behind the track in some of the pictures (the bytes then "
+        "depend on them, too)",
+    )
     render.add_argument("--workers", type=int, default=2, metavar="N", help="processes; changes no byte (default: 2)")
     render.add_argument("--force", action="store_true", help="replace DIR if it is there")
     return top
@@ -240,6 +251,7 @@ def _synthesize(arguments: argparse.Namespace) -> int:
             height=arguments.height,
             workers=arguments.workers,
             force=arguments.force,
+            backdrops=arguments.backdrops,
             progress=progress,
         )
     print(path)
