@@ -20,7 +20,7 @@ from unina.train import RunSpec
 from unina.train.mixture import load_mixture
 from unina.train.trainer import Trainer
 
-SIZES = {"640": "640x640", "960": "544x960"}
+SIZES = {"640": "640x640", "960": "960x544"}
 
 
 def train(**fields: Any) -> Callable[[RunSpec], RunSpec]:

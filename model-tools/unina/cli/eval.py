@@ -10,7 +10,7 @@ EXAMPLES = """\
 examples:
   unina-eval cones.unina --data cones/data.yaml
       every stage of a bundle: model.onnx, model.qdq.onnx and the integer engine
-  unina-eval runs/b0 --data cones/data.yaml --input-size 960x960 --report report
+  unina-eval runs/b0 --data cones/data.yaml --input-size 960x544 --report report
       a training run at another input size, with plots and a page of the worst pictures
   unina-eval cones.unina --data fs/data.yaml --map orange_cone=orange,large_orange_cone=orange --groups '^[a-z]+'
       four classes scored on a set with three; pictures reported apart by the first word of their file name
@@ -51,7 +51,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--split", default="val", help="of the data set (default: val)")
     add("--stages", type=words_of, help="of a bundle, comma-separated: onnx, qdq, host (default: these), torch")
     add("--checkpoint", type=Path, help="that a bundle came from, for its stage torch")
-    add("--input-size", type=size, metavar="HxW", help="of the network's input, instead of the checkpoint's own")
+    add(
+        "--input-size",
+        type=size,
+        metavar="WxH",
+        help="width x height of the network's input, instead of the checkpoint's own",
+    )
     add(
         "--map",
         type=pairs,
@@ -101,11 +106,11 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def size(text: str) -> tuple[int, int]:
-    """HxW."""
+    """WxH, as everywhere on a command line, to rows and columns."""
     found = re.fullmatch(r"(\d+)[x×](\d+)", text)
     if not found:
-        raise argparse.ArgumentTypeError(f"{text!r}: height and width such as 544x960")
-    return int(found[1]), int(found[2])
+        raise argparse.ArgumentTypeError(f"{text!r}: width and height such as 960x544")
+    return int(found[2]), int(found[1])
 
 
 def expression(text: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # torch takes seconds to load: --help need not wait
 EXAMPLES = """examples:
   python -m unina.cli.models                           the table of docs/models.md
   python -m unina.cli.models --mode 30W --json         the same figures at another power mode, for a program
-  python -m unina.cli.models --size 960x960 --size 1280x384
+  python -m unina.cli.models --size 960x544 --size 1280x384   width x height
 
 Times are estimates (±15 %) for one DLA of a Jetson AGX Orin, everything INT8; docs/models.md says where they come from.
 Exit code: 0 printed, 2 wrong arguments.

@@ -85,7 +85,7 @@ def _bundle(path: Path, checkpoint: Path | None, input_size: tuple[int, int] | N
     size = (head.height, head.width)
     if input_size not in {None, size}:
         raise ValueError(
-            f"--input-size: the input of {path} is fixed at {size[0]}x{size[1]}; give its checkpoint instead"
+            f"--input-size: the input of {path} is fixed at {size[1]}x{size[0]}; give its checkpoint instead"
         )
     stages: dict[str, Callable[[], PictureStage]] = {
         "onnx": lambda: _of_file(OnnxStage(path / "model.onnx", head)),
@@ -106,7 +106,7 @@ def _checkpoint(path: Path, input_size: tuple[int, int] | None) -> Subject:
     if input_size is not None:
         if any(side <= 0 or side % head.strides[-1] for side in input_size):
             raise ValueError(
-                f"--input-size {input_size[0]}x{input_size[1]}: both must be multiples of {head.strides[-1]}, "
+                f"--input-size {input_size[1]}x{input_size[0]}: both must be multiples of {head.strides[-1]}, "
                 "the coarsest stride"
             )
         head = dataclasses.replace(head, height=input_size[0], width=input_size[1])
