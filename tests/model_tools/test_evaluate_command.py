@@ -1,6 +1,7 @@
 """`unina-eval` from the command line: what it takes, what it writes, and one line for what is wrong."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from torch import nn
 
 from unina.cli.eval import main
 from unina.cli.export import main as export
-from unina.data import DataError
+from unina.data import DataError, load_dataset
+from unina.data.convert import write_dataset
 from unina.evaluate.jsonl import detections_line, read_detections, source_name
 from unina.evaluate.session import cone_free_pictures
 from unina.model import Detector, ModelSpec, save_checkpoint
@@ -110,7 +112,7 @@ def test_a_run_its_checkpoint_and_its_bundle_are_the_same_detector(
 
 
 def test_another_input_size_is_another_evaluation(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    result = answered(capsys, run, "--data", data, "--input-size", "96x128")["torch"]
+    result = answered(capsys, run, "--data", data, "--input-size", "128x96")["torch"]
     assert result["input"] == [96, 128]
     own = answered(capsys, run, "--data", data)["torch"]
     assert result["estimated_ms"] > own["estimated_ms"]
@@ -124,7 +126,7 @@ def test_saved_detections_score_as_the_detector_that_made_them(
 ) -> None:
     file = tmp_path / "found.jsonl"
     direct = answered(capsys, run, "--data", data, "--save-detections", file)["torch"]
-    saved = answered(capsys, file, "--data", data, "--input-size", "64x96")["saved"]
+    saved = answered(capsys, file, "--data", data, "--input-size", "96x64")["saved"]
     assert saved | {"estimated_ms": None} == direct | {"estimated_ms": None}
 
 
@@ -192,6 +194,18 @@ def test_the_unlabelled_pictures_of_a_data_set_are_cone_free(tmp_path: Path) -> 
         cone_free_pictures(data)
 
 
+@pytest.mark.parametrize("form", ["coco", "kitti", "supervisely"])
+def test_a_data_set_of_any_format_is_no_plain_folder(data: Path, tmp_path: Path, form: str) -> None:
+    labels = shutil.copytree(data.parent, tmp_path / "data") / "labels"
+    (labels / "val" / "track_2.txt").write_text("")
+    path, _ = write_dataset(load_dataset(tmp_path / "data"), tmp_path / form, form)
+    assert [picture.name for picture in cone_free_pictures(path)] == ["track_2.png"]
+
+
+def test_pictures_in_a_folder_that_is_no_data_set_are_all_cone_free(data: Path) -> None:
+    assert len(cone_free_pictures(data.parent / "images")) == 7
+
+
 def test_classes_of_other_names_are_mapped_and_said(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,6 +234,17 @@ def test_an_ignored_class_is_reported_with_and_without(
     assert list(result["ap50"]) == ["blue_cone"]
     assert result["ignored_boxes"] == 2
     assert result["map50_with_ignored"] == answered(capsys, run, "--data", data)["torch"]["map50"]
+
+
+def test_a_class_that_the_model_lacks_can_be_ignored(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_data(tmp_path / "data", (*NAMES, "unknown_cone"))
+    (data.parent / "labels" / "val" / "track_0.txt").write_text("0 0.5 0.5 0.2 0.4\n2 0.2 0.5 0.1 0.1\n")
+    assert "unknown_cone" in refused(capsys, run, "--data", data)
+    result = answered(capsys, run, "--data", data, "--ignore", "unknown_cone")["torch"]
+    assert result["ignored_boxes"] == 1 and result["map50_with_ignored"] is None
+    assert result["map50_ignored_as_background"] is not None
 
 
 def test_the_table_holds_every_section(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -252,8 +277,8 @@ def test_bad_input_is_one_line(
     assert "no such bundle" in refused(capsys, tmp_path / "none", *flags)
     assert "neither a bundle" in refused(capsys, tmp_path, *flags)
     assert "no such split" in refused(capsys, run, *flags, "--split", "test")
-    assert "multiples of 8" in refused(capsys, run, *flags, "--input-size", "60x96")
-    assert "fixed at 64x96" in refused(capsys, bundle, *flags, "--input-size", "96x96")
+    assert "multiples of 8" in refused(capsys, run, *flags, "--input-size", "96x60")
+    assert "fixed at 96x64" in refused(capsys, bundle, *flags, "--input-size", "96x96")
     assert "give --checkpoint" in refused(capsys, bundle, *flags, "--stages", "torch")
     assert "has onnx, qdq, host" in refused(capsys, bundle, *flags, "--stages", "onxx")
     assert "--checkpoint belongs to a bundle" in refused(capsys, run, *flags, "--checkpoint", run / "checkpoint.pt")
@@ -281,7 +306,7 @@ def test_bad_input_is_one_line(
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--input-size", "640", "height and width such as 544x960"),
+        ("--input-size", "640", "width and height such as 960x544"),
         ("--groups", "[", "not a regular expression"),
         ("--nms", "2", "a number from 0 to 1"),
         ("--map", "orange", "MODEL_CLASS=DATA_CLASS"),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from unina.data import DataError, Dataset, Sample
+from unina.data import DataError, Dataset, Sample, load_dataset
 from unina.data.images import SUFFIXES
-from unina.data.load import read_dataset
+from unina.data.load import recognise
 from unina.evaluate.classes import ClassMap, map_classes
 from unina.evaluate.precision_recall import operating_point
 from unina.evaluate.score import coco_scores
@@ -47,6 +47,14 @@ class Question:
             partial=subject.may_lack_classes,
         )
 
+    def finds_ignored(self, subject: Subject) -> bool:
+        """Whether the subject can find the ignored classes at all; nobody asks `unknown_cone` of a detector."""
+        try:
+            self.classes(subject, ignore=False)
+        except ValueError:
+            return False
+        return True
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -59,20 +67,19 @@ class Answer:
 
 
 def cone_free_pictures(path: Path) -> tuple[Path, ...]:
-    """All pictures of a folder, or those of a data set (data.yaml) that hold neither a box nor an ignored region.
+    """The pictures of a data set of any format that hold neither a box nor an ignored region; all of a plain folder.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or a label that can't be read: who knows what stands there.
     """
-    if path.is_dir() and not (path / "data.yaml").exists():
+    try:
+        recognise(path)
+    except DataError:
+        if not path.is_dir():
+            raise
         found = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES]
     else:
-        reading = read_dataset(path)
-        # that the set as a whole holds no box is what is wanted here; a file that can't be read is not
-        faults = [fault for fault in reading.faults if fault.path != path or fault.line is not None or fault.value]
-        if faults:
-            raise DataError(faults)
-        every = [sample for samples in reading.dataset.splits.values() for sample in samples]
+        every = [sample for samples in load_dataset(path, empty=True).splits.values() for sample in samples]
         found = [sample.image for sample in every if not len(sample.boxes) and not len(sample.ignored)]
     if not found:
         raise ValueError(f"--negatives {path}: no cone-free picture; give a folder of JPEG or PNG files without cones")
@@ -99,7 +106,7 @@ def answer(
     found, negatives = run([sample.image for sample in question.samples]), run(question.negatives)
     scored = Scored.of(classes, question.samples, found, subject.input_size, negatives)
     summary = summarise(scored, nms_iou=question.nms_iou, groups=question.groups)
-    if question.ignore:
+    if question.ignore and question.finds_ignored(subject):
         every = Scored.of(question.classes(subject, ignore=False), question.samples, found)
         with_ignored = coco_scores(every.truths, every.detections, every.names).map50
         summary = dataclasses.replace(summary, map50_with_ignored=with_ignored)
