@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -266,6 +267,11 @@ def test_the_hash_of_a_set_follows_its_labels_in_every_format(data: Path, tmp_pa
         assert load_dataset(moved).sha256 == before
         changed, _ = write_dataset(load_dataset(data, splits=["train"]), tmp_path / f"{form}_train", form)
         assert load_dataset(changed).sha256 != before
+        original = load_dataset(data)
+        first, *others = original.splits["train"]
+        wider = replace(first, boxes=first.boxes + np.float32([0, 0, 1, 0]))
+        altered = replace(original, splits=original.splits | {"train": (wider, *others)})
+        assert load_dataset(write_dataset(altered, tmp_path / f"{form}_altered", form)[0]).sha256 != before
 
 
 @pytest.mark.parametrize("form", ["coco", "kitti", "supervisely"])

@@ -67,7 +67,7 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the bytes of the data.yaml or json, the labels and every picture, by splits; independent of the place."""
+        """Of the data.yaml or json, the labels and every picture, by splits; independent of the place."""
         head = self.path.read_bytes() if self.path.is_file() else repr((self.names, self.groups)).encode()
         digest = hashlib.sha256(head)
         for name, samples in self.splits.items():
@@ -77,4 +77,7 @@ class Dataset:
                         content = file.read_bytes() if file.exists() else b""
                         digest.update(f"{name}/{file.name}:{len(content)}\n".encode())
                         digest.update(content)
+                if sample.label_file is None:  # a folder's jsons are not in `head`
+                    for table in (sample.boxes, sample.classes, sample.ignored):
+                        digest.update(f"{len(table)}\n".encode() + table.tobytes())
         return digest.hexdigest()
