@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from unina.data import Dataset
+from unina.data.whole import write_whole
 
 PICTURES = 12
 STAGE_NAMES = {
@@ -100,9 +101,7 @@ def write(path: Path, result: dict[str, Any], dataset: Dataset, *, frames: Path,
         f"<title>UNINA-DLA: {html.escape(manifest['name'])}</title><style>{STYLE}</style>"
         f"<body>{''.join(body)}</body></html>"
     )
-    temporary = path.with_suffix(".new")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, page.encode())
 
 
 def _cards(cards: Sequence[tuple[str, str]]) -> str:

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from unina.cli.models import deploy_graph
 from unina.data import image_size, load_dataset
+from unina.data.whole import check_place, write_whole
 from unina.dla.estimate import Estimate, estimate
 from unina.dla.graph import read_graph
-from unina.evaluate.atomic import check_place, write_whole
 from unina.evaluate.bootstrap import Difference, paired_bootstrap
 from unina.evaluate.figures import rows
 from unina.evaluate.jsonl import detections_line, source_name

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unina.data.whole import write_whole
+
 
 class StepError(Exception):
     """A step failed; the text says which, and what to do."""
@@ -87,6 +89,4 @@ class Steps:
         return content if isinstance(content, dict) else {}
 
     def _save(self, known: dict[str, str]) -> None:
-        temporary = self.folder / "steps.json.new"
-        temporary.write_text(json.dumps(known, indent=2))
-        temporary.replace(self.folder / "steps.json")
+        write_whole(self.folder / "steps.json", json.dumps(known, indent=2).encode())

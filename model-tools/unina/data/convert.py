@@ -8,11 +8,11 @@ from pathlib import Path
 from unina.data.border import find_border, without_border, write_cropped
 from unina.data.dataset import Dataset, Sample
 from unina.data.faults import DataError, Fault
-from unina.data.folder import new_folder
 from unina.data.formats import FORMATS
 from unina.data.images import read_image
 from unina.data.remap import without_repeats
 from unina.data.threads import in_threads
+from unina.data.whole import new_folder
 
 AUTO = "auto"
 

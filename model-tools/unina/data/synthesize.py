@@ -12,10 +12,10 @@ import cv2
 
 from unina.data.data_yaml import SPLITS
 from unina.data.faults import DataError, Fault
-from unina.data.folder import new_folder
 from unina.data.images import SUFFIXES
 from unina.data.scenes.cones import NAMES
 from unina.data.scenes.render import render_scene
+from unina.data.whole import new_folder
 from unina.data.yolo import format_labels
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from unina.data import read_image
-from unina.evaluate.atomic import write_whole
+from unina.data.whole import write_whole
 from unina.evaluate.confusion import PictureErrors, confusion_matrix, picture_errors
 from unina.evaluate.figures import rows
 from unina.evaluate.plots import confusion_plot, f1_plot, heights_plot, precision_recall_plot

@@ -1,8 +1,6 @@
 """Checkpoints: one file that holds the model, its spec and class names, and all that training needs to go on."""
 
 import dataclasses
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unina.data.whole import new_file
 from unina.model.detector import Detector
 from unina.model.spec import ModelSpec
 
@@ -49,17 +48,8 @@ def save_checkpoint(
         "info": info,
         "training": training or {},
     }
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            torch.save(payload, file)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with new_file(path) as file:
+        torch.save(payload, file)
 
 
 def read_payload(path: Path) -> dict[str, Any]:

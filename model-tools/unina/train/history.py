@@ -2,9 +2,10 @@
 
 import csv
 import io
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from unina.data.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,4 @@ def write_history(path: Path, rows: list[EpochRow]) -> None:
                 for name, value in asdict(row).items()
             }
         )
-    write_text(path, text.getvalue())
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replaces a small text file in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, text.getvalue().encode())

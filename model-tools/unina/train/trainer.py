@@ -11,6 +11,7 @@ import cv2
 import torch
 import yaml
 
+from unina.data.whole import write_whole
 from unina.evaluate import Head, Metrics, TorchStage, run_stage
 from unina.evaluate.classes import same_classes
 from unina.evaluate.score import score_as
@@ -22,7 +23,7 @@ from unina.train.criterion import Criterion, Losses
 from unina.train.ema import WeightAverage
 from unina.train.events import FOLDER, Events
 from unina.train.freeze import freeze, training_mode
-from unina.train.history import EpochRow, write_history, write_text
+from unina.train.history import EpochRow, write_history
 from unina.train.interrupt import Interrupt
 from unina.train.loader import Batch, Loader
 from unina.train.mixture import Mixture
@@ -136,7 +137,7 @@ class Trainer:
         train, progress, processes = self.spec.train, self.progress, self.processes
         if processes.first:
             self.output.mkdir(parents=True, exist_ok=True)
-            write_text(self.output / SPEC, yaml.safe_dump(plain(self.spec), sort_keys=False))
+            write_whole(self.output / SPEC, yaml.safe_dump(plain(self.spec), sort_keys=False).encode())
         events = Events(self.output, progress.step, train.tensorboard and processes.first)
         training_mode(self.model, train.freeze)
         with Interrupt() as interrupt:

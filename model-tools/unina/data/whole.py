@@ -1,12 +1,48 @@
-"""A folder that appears whole or not at all."""
+"""Files and folders that are there as a whole or not at all: written beside their place, then renamed."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from unina.data.faults import DataError, Fault
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """Gives a file to write into, which takes the place of `path` when all went well and lies on the disk.
+
+    Raises:
+        OSError: its folder is missing, or the disk.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            yield file.file
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.chmod(0o644)  # mkstemp's is the owner's alone
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes or replaces a file in one step; raises OSError as `new_file` does."""
+    with new_file(path) as file:
+        file.write(content)
+
+
+def check_place(path: Path) -> None:
+    """Raises ValueError unless a file can be written there: before the work, not after it."""
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent} to write it to")
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; name a file")
 
 
 @contextmanager
