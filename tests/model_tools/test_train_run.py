@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -203,6 +204,12 @@ def test_command_line_overrides_the_spec(
     assert main(words) == 2
     assert "exists already; --resume goes on with that run" in capsys.readouterr().err
     assert main([*words, "--resume"]) == 0
+    shutil.rmtree(run / "report")
+    (run / "report").touch()
+    capsys.readouterr()
+    assert main([*words, "--resume"]) == 2, "the report has no place"
+    assert capsys.readouterr().err.startswith("unina-train: ")
+    (run / "report").unlink()
     assert main([str(run / "spec.yaml"), "--output", str(run), "--force", "--json"]) == 0, "spec.yaml repeats the run"
 
 
@@ -247,6 +254,23 @@ def test_a_wrong_spec_is_one_line_that_names_file_and_field(
     error = capsys.readouterr().err
     assert "wrong.yaml" in error and message in error
     assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no such checkpoint"), (b"PK", "cannot be read as a checkpoint")]
+)
+def test_a_checkpoint_that_cannot_be_started_from_is_one_line(
+    tmp_path: Path, spec_file: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "start.pt"
+    if content is not None:
+        path.write_bytes(content)
+    words = [str(spec_file), "--data", str(write_dataset(tmp_path / "data")), "--output", str(tmp_path / "run")]
+    assert main([*words, "--train.init_from", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"unina-train: {path}: {message}")
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_data_set_without_labels_is_refused(

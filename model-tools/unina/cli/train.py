@@ -54,17 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         with joined(options.spec.train.device) as processes:
             result = train(options, processes)
+        if processes.first:
+            report(result, options)
     except Interrupted as stop:
         console.print(f"unina-train: {stop}; go on with the same command and --resume", highlight=False)
         return 130
     except KeyboardInterrupt:
+        console.print(
+            "unina-train: stopped at once; --resume goes on from the last checkpoint, if there is one", highlight=False
+        )
         return 130
     except (SpecError, DataError, TrainingError, OSError) as error:
         rank = os.environ.get("RANK", "0")
         print(f"unina-train: {'' if rank == '0' else f'process {rank}: '}{error}", file=sys.stderr)
         return 2
-    if processes.first:
-        report(result, options)
     return 0
 
 
