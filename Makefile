@@ -24,8 +24,9 @@ lint: setup ## ruff, mypy (strict) and clang-format
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check --quiet . && .venv/bin/mypy
 	@git ls-files '*.cpp' '*.h' | xargs .venv/bin/clang-format --dry-run -Werror
 
-bench: setup ## engine and service speed, beside ONNX Runtime and OpenVINO
+bench: setup ## engine speed beside ONNX Runtime and OpenVINO; with DATA=…, training beside D-FINE
 	@.venv/bin/python runtime/bench/engine.py
+	@$(if $(DATA),.venv/bin/python model-tools/bench/training.py --data $(DATA))
 
 clean: ## removes build/ and .venv/
 	@rm -rf build .venv
