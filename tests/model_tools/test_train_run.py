@@ -19,9 +19,12 @@ from unina.cli.train import main
 from unina.data import Sample, load_dataset, read_image
 from unina.evaluate import TorchStage
 from unina.model import load_checkpoint
+from unina.train import RunSpec
 from unina.train.interrupt import ECHO_S, Interrupt
 from unina.train.loader import Loader, repeat_factors
 from unina.train.mixture import load_mixture
+from unina.train.progress import first_difference, plain
+from unina.train.spec import SourceSpec
 from unina.train.trainer import Interrupted, TrainingError, Watch
 
 
@@ -102,6 +105,20 @@ def test_resuming_with_another_spec_or_data_set_is_refused_by_name(tmp_path: Pat
     (tmp_path / "data" / "labels" / "train" / "0.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     with pytest.raises(TrainingError, match="has changed"):
         trainer_of(small_spec(dataset.path, 1), tmp_path / "run", resume=True)
+
+
+def test_data_may_lie_elsewhere_when_a_run_goes_on_but_not_play_another_part() -> None:
+    def told(first: str, second: str, validation: str, **labels: str) -> dict[str, object]:
+        sources = (SourceSpec(first), SourceSpec(second))
+        return plain(RunSpec(sources=sources, validation=SourceSpec(validation, "val", classes=labels)))
+
+    before = told("a/data.yaml", "b/data.yaml", "a/data.yaml", orange="ignore", blue="drop")
+    assert first_difference(before, told("x/a", "x/b", "x/a", orange="ignore", blue="drop")) == ""
+    assert first_difference(before, told("x/a", "x/b", "x/b", orange="ignore", blue="drop")).startswith(
+        "validation.data"
+    )
+    assert first_difference(before, told("x/a", "x/b", "x/a", orange="ignore")).startswith("validation.classes: {")
+    assert first_difference(plain(RunSpec("a")), plain(RunSpec("b"))) == ""
 
 
 def test_a_run_of_another_version_of_the_network_is_refused_in_one_line(tmp_path: Path, one_thread: None) -> None:

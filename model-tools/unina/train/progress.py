@@ -6,8 +6,8 @@ from typing import Any
 from unina.train.history import EpochRow
 from unina.train.spec import RunSpec
 
-FREE = {"data", "train.device", "train.threads", "train.cache_mb", "train.tensorboard"}
-"""Fields that may change when a run goes on: where data lies and what computes, not what is computed."""
+FREE = {"train.device", "train.threads", "train.cache_mb", "train.tensorboard"}
+"""Fields that may change when a run goes on: what computes, not what is computed. Data may lie elsewhere, too."""
 
 
 @dataclass
@@ -43,11 +43,12 @@ def plain(spec: RunSpec) -> dict[str, Any]:
 def first_difference(before: dict[str, Any], after: dict[str, Any]) -> str:
     """The first field in which two specs differ, as "train.lr: 0.02, now 0.01"; "" when a run may go on.
 
-    A field that the older one does not have counts as its default.
+    A field that the older one does not have counts as its default. Where the data sets lie does not matter, only which
+    of them are the same one: their hash tells whether they have changed.
     """
 
     def look(old: Any, new: Any, default: Any, name: str) -> str:
-        if isinstance(new, dict) and isinstance(old, dict):
+        if isinstance(new, dict) and isinstance(old, dict) and not name.endswith("classes"):  # a map is one value
             defaults = default if isinstance(default, dict) else {}
             for key, value in new.items():
                 inner = f"{name}.{key}" if name else key
@@ -55,9 +56,21 @@ def first_difference(before: dict[str, Any], after: dict[str, Any]) -> str:
                 if found:
                     return found
             return ""
-        return f"{name}: {old}, now {new}" if told(old) != told(new) and name not in FREE else ""
+        return f"{name}: {old}, now {new}" if old != new and name not in FREE else ""
+
+    return look(placeless(before), placeless(after), plain(RunSpec()), "")
+
+
+def placeless(spec: dict[str, Any]) -> dict[str, Any]:
+    """A spec, as `plain` tells it, with a number in place of each data set's path."""
+    numbers: dict[str, int] = {"": 0}
 
     def told(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: number(inner) if key == "data" else told(inner) for key, inner in value.items()}
         return [told(inner) for inner in value] if isinstance(value, tuple | list) else value
 
-    return look(before, after, plain(RunSpec()), "")
+    def number(path: str) -> str:
+        return f"data set {numbers.setdefault(path, len(numbers))}"
+
+    return {key: told(value) for key, value in spec.items() if key != "data"} | {"data": number(spec.get("data", ""))}
