@@ -172,7 +172,7 @@ def test_pictures_of_one_name_from_two_folders_both_survive(tmp_path: Path) -> N
     dataset = Dataset(tmp_path, ("cone",), {"train": tuple(samples)})
     assert picture_names(samples)[:3] == ["amz_1.png", "ff_1.png", "2.png"]
     for form in ("yolo", "coco", "kitti", "supervisely"):
-        path, _ = write_dataset(dataset, tmp_path / f"out_{form}", form)
+        path = write_dataset(dataset, tmp_path / f"out_{form}", form).entry
         found = {(s.image.read_bytes(), float(s.boxes[0, 0])) for s in load_dataset(path).split("train")}
         assert found == {(s.image.read_bytes(), float(s.boxes[0, 0])) for s in samples}
 
@@ -261,17 +261,17 @@ def test_a_kitti_label_of_the_benchmark_itself_is_read(tmp_path: Path) -> None:
 
 def test_the_hash_of_a_set_follows_its_labels_in_every_format(data: Path, tmp_path: Path) -> None:
     for form in ("yolo", "coco", "kitti", "supervisely"):
-        path, _ = write_dataset(load_dataset(data), tmp_path / form, form)
+        path = write_dataset(load_dataset(data), tmp_path / form, form).entry
         before = load_dataset(path).sha256
         moved = (tmp_path / form).rename(tmp_path / f"{form}_moved")
         assert load_dataset(moved).sha256 == before
-        changed, _ = write_dataset(load_dataset(data, splits=["train"]), tmp_path / f"{form}_train", form)
+        changed = write_dataset(load_dataset(data, splits=["train"]), tmp_path / f"{form}_train", form).entry
         assert load_dataset(changed).sha256 != before
         original = load_dataset(data)
         first, *others = original.splits["train"]
         wider = replace(first, boxes=first.boxes + np.float32([0, 0, 1, 0]))
         altered = replace(original, splits=original.splits | {"train": (wider, *others)})
-        assert load_dataset(write_dataset(altered, tmp_path / f"{form}_altered", form)[0]).sha256 != before
+        assert load_dataset(write_dataset(altered, tmp_path / f"{form}_altered", form).entry).sha256 != before
 
 
 @pytest.mark.parametrize("form", ["coco", "kitti", "supervisely"])

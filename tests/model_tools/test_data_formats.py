@@ -96,9 +96,9 @@ def test_a_data_set_comes_back_from_any_two_formats_as_it_was(
 ) -> None:
     folder = tmp_path_factory.mktemp("round")
     start = in_memory(folder, *drawn)
-    a, _ = write_dataset(start, folder / "a", first, link=True)
-    b, _ = write_dataset(load_dataset(a), folder / "b", second, link=True)
-    back, _ = write_dataset(load_dataset(b), folder / "back", first, link=True)
+    a = write_dataset(start, folder / "a", first, link=True).entry
+    b = write_dataset(load_dataset(a), folder / "b", second, link=True).entry
+    back = write_dataset(load_dataset(b), folder / "back", first, link=True).entry
     assert_same(start, load_dataset(a))
     assert_same(start, load_dataset(b))
     assert_same(start, load_dataset(back))

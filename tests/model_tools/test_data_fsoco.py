@@ -98,7 +98,9 @@ def test_conversion_cuts_the_frame_off_and_moves_the_boxes(
 ) -> None:
     out = tmp_path / "out"
     assert main(["convert", str(fsoco), str(out), "--ignore", "unknown_cone"]) == 0
-    assert "amz_00001.png: 20 30 40 60: lies in the border (left out)" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "amz_00001.png: 20 30 40 60: lies in the border (left out)" in said.err
+    assert "train: 2 pictures, 3 boxes, 1 ignored" in said.out  # what was written, not what was read
     dataset = load_dataset(out)
     assert dataset.names == ("blue_cone", "large_orange_cone", "yellow_cone")
     amz, ff = dataset.split("train")

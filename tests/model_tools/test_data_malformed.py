@@ -301,7 +301,7 @@ def test_a_set_without_any_box_is_refused_in_every_format(data: Dataset, form: s
         split: tuple(Sample(s.image, 40, 30, s.boxes[:0], s.classes[:0]) for s in samples)
         for split, samples in data.splits.items()
     }
-    path, _ = write_dataset(Dataset(data.path, NAMES, empty), data.path / form, form)
+    path = write_dataset(Dataset(data.path, NAMES, empty), data.path / form, form).entry
     with pytest.raises(DataError, match="not one box in train, val"):
         load_dataset(path)
 
@@ -359,7 +359,7 @@ def test_a_bad_ignore_key_is_named_by_line(data: Dataset, text: str, expected: s
 
 def test_a_set_of_negatives_is_read_when_the_caller_says_that_it_is_one(data: Dataset) -> None:
     empty = {"train": tuple(Sample(s.image, 40, 30, s.boxes[:0], s.classes[:0]) for s in data.split("train"))}
-    path, _ = write_dataset(Dataset(data.path, NAMES, empty), data.path / "none", "yolo")
+    path = write_dataset(Dataset(data.path, NAMES, empty), data.path / "none", "yolo").entry
     assert [len(sample.boxes) for sample in load_dataset(path, empty=True).split("train")] == [0, 0]
     (path.parent / "labels/train/a.txt").write_text("0 .5 .5")
     with pytest.raises(DataError, match="3 columns"):

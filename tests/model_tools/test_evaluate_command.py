@@ -198,7 +198,7 @@ def test_the_unlabelled_pictures_of_a_data_set_are_cone_free(tmp_path: Path) -> 
 def test_a_data_set_of_any_format_is_no_plain_folder(data: Path, tmp_path: Path, form: str) -> None:
     labels = shutil.copytree(data.parent, tmp_path / "data") / "labels"
     (labels / "val" / "track_2.txt").write_text("")
-    path, _ = write_dataset(load_dataset(tmp_path / "data"), tmp_path / form, form)
+    path = write_dataset(load_dataset(tmp_path / "data"), tmp_path / form, form).entry
     assert [picture.name for picture in cone_free_pictures(path)] == ["track_2.png"]
 
 

@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unina.data.convert import AUTO, write_dataset
+from unina.data.convert import AUTO, Written, write_dataset
 from unina.data.dataset import Dataset
 from unina.data.faults import DataError, Fault
 from unina.data.formats import FORMATS
@@ -115,7 +115,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         raise DataError([Fault(arguments.source, None, "", "no class is left to detect; drop or ignore fewer")])
     told = remap_dataset(dataset, mapping, names)
     with progress_bar("converting") as progress:
-        path, warnings = write_dataset(
+        written = write_dataset(
             told,
             arguments.dest,
             arguments.to,
@@ -124,7 +124,7 @@ def _convert(arguments: argparse.Namespace) -> int:
             force=arguments.force,
             progress=progress,
         )
-    _report(arguments, path, told, (*left_out, *warnings), {})
+    _report(arguments, written, left_out, {})
     return 0
 
 
@@ -144,10 +144,10 @@ def _split(arguments: argparse.Namespace) -> int:
     placed = split_groups(groups, {name: share for name, share in shares.items() if share}, seed=arguments.seed)
     told = split_dataset(dataset, placed)
     with progress_bar("writing") as progress:
-        path, _ = write_dataset(
+        written = write_dataset(
             told, arguments.dest, arguments.to, link=arguments.link, force=arguments.force, progress=progress
         )
-    _report(arguments, path, told, left_out, placed)
+    _report(arguments, written, left_out, placed)
     return 0
 
 
@@ -237,13 +237,10 @@ def _words(values: list[str]) -> list[str]:
 
 
 def _report(
-    arguments: argparse.Namespace,
-    path: Path,
-    dataset: Dataset,
-    left_out: tuple[Fault, ...],
-    groups: dict[str, tuple[Group, ...]],
+    arguments: argparse.Namespace, written: Written, faults: tuple[Fault, ...], groups: dict[str, tuple[Group, ...]]
 ) -> None:
-    """What was written, and what was not."""
+    """What was written, and what was not: `faults` of the source, and what the border took."""
+    left_out = (*faults, *written.left_out)
     counts = {
         split: {
             "pictures": len(samples),
@@ -251,13 +248,11 @@ def _report(
             "ignored": sum(len(sample.ignored) for sample in samples),
             **({"groups": {group.name: len(group.samples) for group in groups[split]}} if groups else {}),
         }
-        for split, samples in dataset.splits.items()
+        for split, samples in written.dataset.splits.items()
     }
     if arguments.json:
-        faults = [str(fault) for fault in left_out]
-        print(
-            json.dumps({"data": str(path), "classes": dataset.labels, "splits": counts, "left_out": faults}, indent=1)
-        )
+        report = {"data": str(written.entry), "classes": written.dataset.labels, "splits": counts}
+        print(json.dumps({**report, "left_out": [str(fault) for fault in left_out]}, indent=1))
         return
     for fault in left_out:
         print(f"{fault} (left out)", file=sys.stderr)
@@ -265,7 +260,7 @@ def _report(
         print(f"{split}: {count['pictures']} pictures, {count['boxes']} boxes, {count['ignored']} ignored")
         for group in groups.get(split, ()):
             print(f"  {group.name or '(no name)'}: {len(group.samples)} pictures")
-    print(path)
+    print(written.entry)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unina.data.border import find_border, without_border, write_cropped
@@ -17,6 +17,18 @@ from unina.data.whole import new_folder
 AUTO = "auto"
 
 
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A data set on disk."""
+
+    entry: Path
+    """what `load_dataset` is to be given"""
+    dataset: Dataset
+    """what stands in it; the pictures are still those of the source"""
+    left_out: tuple[Fault, ...]
+    """boxes that went with the border"""
+
+
 def write_dataset(
     dataset: Dataset,
     output: Path,
@@ -26,7 +38,7 @@ def write_dataset(
     link: bool = False,
     force: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[Path, tuple[Fault, ...]]:
+) -> Written:
     """Writes a data set into a folder.
 
     Args:
@@ -37,9 +49,6 @@ def write_dataset(
         link: make symbolic links to the pictures instead of copies; pictures that are cut are written anyway.
         force: replace a folder that is there.
         progress: called with (pictures done, pictures in all).
-
-    Returns:
-        What `load_dataset` is to be given, and warnings: boxes left out with the border.
 
     Raises:
         DataError: the folder is there or holds the pictures themselves, a picture is damaged or too small for the
@@ -85,10 +94,11 @@ def write_dataset(
                 if border == AUTO:
                     step()
             splits[split] = tuple(told)
-        FORMATS[to].write(replace(dataset, splits=splits), folder, lambda sample, target: jobs.append((sample, target)))
+        result = replace(dataset, splits=splits)
+        FORMATS[to].write(result, folder, lambda sample, target: jobs.append((sample, target)))
         for _ in in_threads(place, jobs):
             step()
-    return output / FORMATS[to].entry, tuple(warnings)
+    return Written(output / FORMATS[to].entry, result, tuple(warnings))
 
 
 def _refuse_own(dataset: Dataset, output: Path) -> None:
