@@ -172,7 +172,9 @@ def spec_of(options: argparse.Namespace, others: Sequence[str]) -> RunSpec:
 
 
 def measure(spec: RunSpec, kind: str, peer_lr: float | None, say: Callable[[str], None]) -> dict[str, Any]:
-    """Trains and scores both; the result is plain JSON. `peer_lr`: None for its authors'; `say` takes a line of progress.
+    """Trains and scores both; the result is plain JSON.
+
+    `peer_lr`: None for its authors'; `say` takes a line of progress.
 
     Raises:
         PeerError: the peer can't be built.

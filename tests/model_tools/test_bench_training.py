@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import json
 import os
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -177,7 +178,11 @@ def test_the_learning_rate_goes_with_the_root_of_the_batch() -> None:
 
 @with_transformers
 @pytest.mark.parametrize("kind", list(peers.RECIPES))
-def test_a_peer_begins_with_weights_that_can_learn(kind: str) -> None:
+def test_a_peer_begins_with_weights_that_can_learn_and_fetches_none(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError(f"a connection to {arguments[1:]}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
     model = peers.build(kind, 4, 96)
     assert all(bool((m.weight == 1).all()) for m in model.modules() if isinstance(m, nn.BatchNorm2d))
     biases = {name: p for name, p in model.named_parameters() if "enc_score_head.bias" in name}
