@@ -288,8 +288,8 @@ def speed(turns: Sequence[Turn]) -> dict[str, float]:
 
 
 def parameters(model: torch.nn.Module) -> int:
-    """How many numbers are learnt; of a deployed network, all of its weights."""
-    return sum(parameter.numel() for parameter in model.parameters()) or sum(b.numel() for b in model.buffers())
+    """Weights and biases, batch statistics aside."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def machine(device: torch.device) -> dict[str, Any]:
