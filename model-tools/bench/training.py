@@ -180,6 +180,14 @@ def measure(spec: RunSpec, kind: str, peer_lr: float | None, say: Callable[[str]
         PeerError: the peer can't be built.
         DataError, TrainingError, ValueError: data that can't be read, trained on or scored on.
     """
+    recipe, model = RECIPES[kind], spec.model
+    for name, size in (
+        ("train.crop", spec.train.crop),
+        ("model.input_height", model.input_height),
+        ("model.input_width", model.input_width),
+    ):
+        if size % recipe.strides[-1]:
+            raise ValueError(f"{name}: {size}: must be a multiple of {recipe.strides[-1]} for {recipe.name}")
     mixture = load_mixture(spec)
     if not any(len(sample.boxes) for sample in mixture.validation):
         raise ValueError(f"{spec.data or spec.validation}: no labelled box in the split val to score on")

@@ -151,6 +151,12 @@ def test_an_option_of_the_run_overrides_and_training_begins_from_random_weights(
     assert spec.train.init_from == ""
 
 
+def test_a_crop_that_the_peer_cannot_halve_five_times_is_refused() -> None:
+    spec = small_spec(Path("nowhere/data.yaml"), epochs=1, crop=176)
+    with pytest.raises(ValueError, match=r"train\.crop: 176: must be a multiple of 32 for D-FINE-N"):
+        training.measure(spec, "dfine-n", None, print)
+
+
 def test_without_the_extra_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
