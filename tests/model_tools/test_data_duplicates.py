@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -106,6 +107,20 @@ def test_two_data_sets_are_compared_as_one(data: Path, tmp_path: Path, capsys: p
     (pair,) = json.loads(capsys.readouterr().out)["pairs"]
     assert pair["splits"][1] == "other:train"
     assert [Path(picture).name for picture in pair["pictures"]] == ["3.jpg", "x.png"]
+
+
+def test_two_data_sets_in_folders_of_one_name_are_two(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for parent in ("yours", "mine"):
+        for name in ("images", "labels"):
+            shutil.copytree(data.parent / name / "train", tmp_path / parent / "cones" / name)
+        (tmp_path / parent / "cones" / "data.yaml").write_text("train: images\nnames: [cone]\n")
+    places = [str(tmp_path / parent / "cones") for parent in ("yours", "mine")]
+    assert main(["duplicates", *places, "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["across"], report["within"]) == (3, 0)
+    assert report["pairs"][0]["splits"] == ["cones#1:train", "cones#2:train"]
 
 
 def test_noise_on_a_plain_ground_decides_nothing() -> None:

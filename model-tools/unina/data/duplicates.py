@@ -68,8 +68,8 @@ def find_duplicates(
         DataError: a picture can't be read.
     """
     pictures = []
-    for number, dataset in enumerate(datasets):
-        prefix = f"{_name(dataset, number)}:" if len(datasets) > 1 else ""
+    for name, dataset in zip(_names(datasets), datasets, strict=True):
+        prefix = f"{name}:" if len(datasets) > 1 else ""
         for split, samples in dataset.splits.items():
             pictures += [Picture(sample.image, prefix + split) for sample in samples]
     hashes = np.zeros((len(pictures), 2, BITS), np.float32)
@@ -119,7 +119,8 @@ def _hashed(picture: Picture) -> npt.NDArray[np.float32]:
     return perceptual_hashes(read_thumbnail(picture.image, 256))
 
 
-def _name(dataset: Dataset, number: int) -> str:
-    """What to call a data set beside others."""
-    folder = dataset.path.absolute().parent if dataset.path.is_file() else dataset.path.absolute()
-    return folder.name or str(number + 1)
+def _names(datasets: Sequence[Dataset]) -> list[str]:
+    """What to call data sets beside each other: after their folders, with a number where two are called alike."""
+    folders = [path.parent if path.is_file() else path for path in (dataset.path.absolute() for dataset in datasets)]
+    names = [folder.name for folder in folders]
+    return [name if names.count(name) == 1 else f"{name}#{number}" for number, name in enumerate(names, start=1)]
