@@ -208,6 +208,14 @@ def test_validate_prints_every_fault_and_their_number(data: Path, capsys: pytest
     assert len(json.loads(capsys.readouterr().out)["faults"]) == 39
 
 
+def test_validate_counts_pictures_and_warns_beside_faults(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data.parent / "labels/train/a.txt").write_text("7 .5 .5 .1 .1\n")
+    (data.parent / "labels/val/a.txt").unlink()
+    assert main(["validate", str(data), "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["pictures"], len(report["faults"]), len(report["warnings"])) == (4, 1, 1)
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(data: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)  # as `unina-data validate … | head -0` does

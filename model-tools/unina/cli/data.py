@@ -17,7 +17,7 @@ from unina.cli.data_convert import add_convert, add_split, progress_bar
 from unina.data.duplicates import DISTANCE, Pair, find_duplicates
 from unina.data.faults import DataError, Fault
 from unina.data.formats import FORMATS
-from unina.data.load import load_dataset, recognise
+from unina.data.load import load_dataset, read_dataset, recognise
 from unina.data.statistics import BANDS, measure
 from unina.data.synthesize import synthesize
 
@@ -146,7 +146,8 @@ def _validate(arguments: argparse.Namespace) -> int:
     warnings: tuple[Fault, ...] = ()
     pictures = 0
     try:
-        dataset = load_dataset(arguments.data, form=form)
+        reading = read_dataset(arguments.data, form=form)
+        dataset, faults = reading.dataset, reading.faults
         warnings = dataset.warnings
         pictures = sum(len(samples) for samples in dataset.splits.values())
         if arguments.duplicates:
