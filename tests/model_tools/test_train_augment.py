@@ -11,7 +11,7 @@ from unina.train.paste import paste_objects
 from unina.train.photometric import add_noise, vary
 from unina.train.picture import Picture
 from unina.train.spec import AugmentSpec
-from unina.train.view import random_view
+from unina.train.view import random_view, view_centre
 
 CONES = {"blue": (20, 60, 190), "yellow": (240, 200, 20), "orange": (235, 90, 20), "large": (225, 60, 15)}
 """RGB of sunlit cone plastic, by the classes' rulebook colours."""
@@ -146,6 +146,19 @@ def test_crops_have_valid_boxes_and_the_asked_size(seed: int, count: int, size: 
     if len(crop.boxes):
         assert crop.boxes.min() >= 0 and crop.boxes.max() <= size
         assert (crop.boxes[:, 2:] - crop.boxes[:, :2]).min() >= 1.99
+
+
+def test_crops_without_focus_lie_level_with_the_cones_as_often_as_asked() -> None:
+    rng = np.random.default_rng(0)
+    boxes = np.array([[300, 90, 310, 105], [500, 95, 506, 104]], np.float32)
+    picture = Picture(np.zeros((1000, 1000, 3), np.uint8), boxes, np.zeros(2, np.int64))
+    window = np.array([100.0, 100.0])
+    for horizon, least, most in ((0.0, 0.03, 0.2), (0.5, 0.4, 0.65), (1.0, 1.0, 1.0)):
+        spec = AugmentSpec(focus=0, horizon=horizon)
+        rows = np.array([view_centre(picture, window, spec, rng) for _ in range(200)])
+        level = np.abs(rows[:, 1] - 98.5) <= 41  # 0.4 of the window beside a cone's middle
+        assert least <= level.mean() <= most
+        assert rows[:, 0].std() > 200  # anywhere across
 
 
 def test_a_crop_larger_than_the_picture_shows_all_of_it_on_grey() -> None:

@@ -14,6 +14,7 @@ from unina.model import Detector, DetectorMaps, ModelSpec
 from unina.train.anchors import Anchors, Predictions, boxes_of, distances, sides_of
 from unina.train.assigner import Targets, candidates
 from unina.train.criterion import Criterion, Matching, Scene
+from unina.train.ema import WeightAverage
 from unina.train.losses import ciou_loss, class_loss, dfl_loss, iou
 from unina.train.schedule import build_optimizer, lr_at, one_to_one_top
 from unina.train.spec import TrainSpec
@@ -179,6 +180,23 @@ def test_learning_rate_climbs_then_follows_a_cosine() -> None:
     assert rates[0] == pytest.approx(0.01) and rates[9] == pytest.approx(0.1)
     assert all(a > b for a, b in pairwise(rates[10:]))
     assert rates[-1] == pytest.approx(0.001, rel=0.05)
+
+
+@pytest.mark.parametrize("steps", [100, 1000])
+def test_the_average_remembers_the_same_part_of_any_run(steps: int) -> None:
+    """What the weights were a fifth of the run ago has all but gone, whatever the run's length; memory 0 has none."""
+    before, after = torch.nn.BatchNorm2d(1), torch.nn.BatchNorm2d(1)
+    after.load_state_dict({name: tensor + 1 for name, tensor in before.state_dict().items()})
+    average, newest = (WeightAverage(before, steps, memory) for memory in (0.05, 0.0))  # type: ignore[arg-type]
+    for one in (average, newest):
+        for model, updates in ((before, steps // 2), (after, steps // 5)):
+            for _ in range(updates):
+                one.update(model)  # type: ignore[arg-type]
+    left = math.exp(-0.2 / 0.05)
+    for name, tensor in after.state_dict().items():
+        wanted = tensor.double() - (left if tensor.is_floating_point() else 0)  # a counter is copied
+        assert float(average.model.state_dict()[name]) == pytest.approx(float(wanted), abs=0.01)
+        assert torch.equal(newest.model.state_dict()[name], tensor)
 
 
 def test_the_one_to_one_head_ends_with_one_anchor_a_target() -> None:
