@@ -239,6 +239,7 @@ def test_command_line_overrides_the_spec(
         (["--model.levels", "[p2,p4]"], "model.levels: ['p2', 'p4']: levels go from fine to coarse"),
         (["--model.backbone", "pica"], "model.backbone"),
         (["--train.crop", "100"], "train.crop: 100: must be a multiple of 16"),
+        (["--classes", "[blue, yellow, blue]"], "classes: blue: stands twice"),
         (["--resume", "--force"], "give one of them"),
         (["--train.device", "tpu"], "train.device"),
     ],

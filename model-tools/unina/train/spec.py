@@ -273,6 +273,8 @@ class RunSpec:
         if self.train.crop % self.model.strides[-1]:
             stride, level = self.model.strides[-1], self.model.levels[-1]
             raise ValueError(f"train.crop: {self.train.crop}: must be a multiple of {stride}, the stride of {level}")
+        for name in sorted({name for name in self.classes if self.classes.count(name) > 1}):
+            raise ValueError(f"classes: {name}: stands twice; no label could tell the two apart")
         if self.data and self.sources:
             raise ValueError(f"data: {self.data}: sources are given too; name it there")
         if self.validation and not self.sources:
