@@ -12,8 +12,12 @@ mkdir -p "$out"
 [ -d "$out/scenes" ] || unina-data synthesize --output "$out/scenes" --train 3000 --val 100 --seed 23 \
   --width 960 --height 540 --backdrops "$out/negatives/images/train"
 
-# unina-train SPEC RUN: begins the run or goes on with it; a finished one only validates again
-run() { unina-train "$1" --output "$2" $([ -f "$2/checkpoint.pt" ] && echo --resume); }
+# run SPEC RUN: begins the run or goes on with it (before its first checkpoint: anew); a finished one only validates again
+run() {
+  if [ -f "$2/checkpoint.pt" ]; then unina-train "$1" --output "$2" --resume
+  elif [ -d "$2" ]; then unina-train "$1" --output "$2" --force
+  else unina-train "$1" --output "$2"; fi
+}
 run model-tools/specs/cones-pretrain.yaml "$out/pretrain"
 run model-tools/specs/cones.yaml "$out/cones"
 

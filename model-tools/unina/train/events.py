@@ -68,7 +68,7 @@ def draw_boxes(
     pixels: npt.NDArray[np.uint8], boxes: npt.NDArray[np.float32], classes: Sequence[int]
 ) -> npt.NDArray[np.uint8]:
     """A copy of the RGB picture with a frame a box (N×4 xyxy), coloured by class; −1 is grey."""
-    drawn = np.ascontiguousarray(pixels)
+    drawn = np.array(pixels, order="C")
     for (x0, y0, x1, y1), label in zip(np.rint(boxes).astype(int).tolist(), classes, strict=True):
         color = (128, 128, 128) if label < 0 else COLORS[label % len(COLORS)]
         cv2.rectangle(drawn, (x0, y0), (x1 - 1, y1 - 1), color, 1)
