@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -260,7 +261,10 @@ def test_a_wrong_option_is_one_line_that_names_it(
         ("train: {epoch: 3}", "train.epoch: no such field; did you mean train.epochs?"),
         ("epochs: 3", "epochs: no such field; did you mean train.epochs?"),
         ("model: pico", "model: must be a mapping"),
+        ("train:", "train: must be a mapping"),
         ("train: {epochs: [", "not YAML"),
+        ("sources: [{data: a}, {dta: b}]", "sources.dta: no such field; did you mean sources.data?"),
+        ("sources: [{data: a}]\nvalidation: {data: b, splt: val}", "did you mean validation.split?"),
     ],
 )
 def test_a_wrong_spec_is_one_line_that_names_file_and_field(
@@ -320,6 +324,39 @@ def test_a_pass_shows_every_picture_and_repeats_the_rare_class() -> None:
     factors = repeat_factors(samples, 0.25)
     assert factors.tolist() == pytest.approx([1] * 14 + [2, 1])
     assert repeat_factors(samples, 0).tolist() == [1] * 16
+
+
+def test_stopping_while_pictures_are_read_does_not_wait_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = small_spec(write_dataset(tmp_path / "data"), 1)
+    mixture = load_mixture(spec)
+    (source,) = mixture.sources
+    many = replace(mixture, sources=(replace(source, samples=source.samples * 500),))
+    began, stopped = [], Event()
+
+    def read(path: Path) -> np.ndarray:
+        if began:
+            stopped.wait(60)
+        began.append(path)
+        return read_image(path)
+
+    def stop() -> None:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unina.train.loader.read_image", read)
+    with pytest.raises(KeyboardInterrupt):
+        Loader(many, spec, stop)
+    assert len(began) < 1000
+
+
+def test_pictures_that_do_not_fit_in_memory_are_read_again(tmp_path: Path, one_thread: None) -> None:
+    data = write_dataset(tmp_path / "data")
+    specs = [small_spec(data, 1, cache_mb=megabytes) for megabytes in (0, 4096)]
+    without, within = (Loader(load_mixture(spec), spec) for spec in specs)
+    assert without.cache == [None] * 4 and None not in within.cache
+    assert torch.equal(without.batch(0).x, within.batch(0).x)
 
 
 def test_batches_are_contiguous_and_a_pass_leaves_no_picture_out(tmp_path: Path, one_thread: None) -> None:

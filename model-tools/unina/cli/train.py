@@ -140,6 +140,12 @@ def check_yaml(path: Path) -> None:
     known = field_names(RunSpec)
 
     def walk(mapping: object, prefix: str) -> None:
+        if isinstance(mapping, list):
+            for item in mapping:
+                walk(item, prefix)
+            return
+        if mapping is None and prefix == "validation.":
+            return  # `validation:` with nothing behind it
         if not isinstance(mapping, dict):
             raise SpecError(f"{path}: {prefix.rstrip('.') or 'the file'}: must be a mapping of fields to values")
         for key, value in mapping.items():
@@ -153,13 +159,14 @@ def check_yaml(path: Path) -> None:
 
 
 def field_names(spec: type, prefix: str = "") -> list[str]:
-    """Dotted names of all fields of a dataclass of dataclasses: train, train.lr, …"""
+    """Dotted names of all fields of a dataclass of dataclasses (optional ones and tuples too): train, train.lr, …"""
     names = []
     hints = typing.get_type_hints(spec)
     for field in dataclasses.fields(spec):
         names.append(prefix + field.name)
-        if dataclasses.is_dataclass(hints[field.name]):
-            names += field_names(hints[field.name], f"{prefix}{field.name}.")
+        for inner in (hints[field.name], *typing.get_args(hints[field.name])):
+            if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+                names += field_names(inner, f"{prefix}{field.name}.")
     return names
 
 

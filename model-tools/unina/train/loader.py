@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from unina.data import Sample, read_image
+from unina.data.threads import in_threads
 from unina.train.assigner import Targets
 from unina.train.augment import augment
 from unina.train.mixture import Mixture
@@ -54,16 +55,12 @@ class Loader:
         self.spec = spec
         self.share = share
         self.samples = mixture.samples
-        self.left = spec.train.cache_mb * 2**20
-
-        def read(sample: Sample) -> Picture | None:
-            picture = self.decoded(sample)
-            self.left -= picture.pixels.nbytes
+        self.cache: list[Picture | None] = []
+        left = spec.train.cache_mb * 2**20
+        for picture in in_threads(self.decoded, self.samples):
+            left -= picture.pixels.nbytes
+            self.cache.append(picture if left >= 0 else None)
             advance()
-            return picture if self.left >= 0 else None
-
-        with ThreadPoolExecutor(2) as pool:
-            self.cache = list(pool.map(read, self.samples))
         first = np.cumsum([0, *(len(source.samples) for source in mixture.sources)])
         self.streams = [
             Stream(source.samples, int(start), spec.augment.balance, (spec.train.seed, ORDER, number))
