@@ -186,6 +186,21 @@ def test_kitti_refuses_a_class_that_its_columns_cannot_hold(
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "forms"), [("ignored", ("yolo", "coco", "kitti", "supervisely")), ("DontCare", ("kitti",))]
+)
+def test_a_class_called_as_ignored_boxes_are_is_refused_until_it_is_renamed_or_ignored(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, forms: tuple[str, ...]
+) -> None:
+    data.write_text(data.read_text().replace("unknown", name))
+    for form in forms:
+        assert run("convert", data, tmp_path / form, "--to", form) == 2
+        assert f"{name}: is what ignored boxes are called; rename" in capsys.readouterr().err
+        assert not (tmp_path / form).exists()
+        assert run("convert", data, tmp_path / form, "--to", form, "--ignore", name) == 0
+        assert load_dataset(tmp_path / form).names == ("blue", "orange")
+
+
 def test_kitti_without_class_list_has_the_classes_that_occur(data: Path, tmp_path: Path) -> None:
     words = "orange=orange|large,unknown=ignore"
     assert run("convert", data, tmp_path / "out", "--to", "kitti", "--classes", words) == 0

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unina.data.border import find_border, without_border, write_cropped
+from unina.data.class_list import IGNORED
 from unina.data.dataset import Dataset, Sample
 from unina.data.faults import DataError, Fault
 from unina.data.formats import FORMATS
+from unina.data.formats.kitti import DONT_CARE
 from unina.data.images import read_image
 from unina.data.remap import without_repeats
 from unina.data.threads import in_threads
@@ -52,11 +54,15 @@ def write_dataset(
 
     Raises:
         DataError: the folder is there or holds the pictures themselves, a picture is damaged or too small for the
-            border, or the format can't hold it.
+            border, or the format can't hold it or a class's name.
     """
     if to not in FORMATS:
         raise DataError([Fault(output, None, f"format {to}", f"is none of {', '.join(FORMATS)}")])
     _refuse_own(dataset, output)
+    reserved = {IGNORED, DONT_CARE} if to == "kitti" else {IGNORED}
+    for word in sorted(reserved & set(dataset.names)):
+        fix = "is what ignored boxes are called; rename the class with --classes, or make it one with --ignore"
+        raise DataError([Fault(dataset.path, None, word, fix)])
     passes = 2 if border == AUTO else 1  # looking for the frame takes as long as writing
     total = passes * sum(len(samples) for samples in dataset.splits.values())
     warnings: list[Fault] = []
