@@ -89,6 +89,13 @@ def test_plain_labels_of_a_merged_class_are_scored_with_it() -> None:
     assert metrics.ap50 == pytest.approx({"orange_cone|large_orange_cone": 1.0})
 
 
+def test_ignoring_one_of_merged_classes_ignores_all_and_says_so() -> None:
+    samples = [sample([[0, 0, 10, 10], [20, 0, 30, 10]], [0, 3])]
+    classes = map_classes(("blue", "orange", "large"), ("blue", "orange", "large"), ((1, 2),), samples, {}, ("large",))
+    assert classes.names == ("blue",)
+    assert classes.notes == ("orange|large: ignored",)
+
+
 def test_groups_that_share_a_class_become_one() -> None:
     samples = [sample([CONE, OTHER], [4, 5])]
     assert same_classes(FOUR, ((2, 3), (1, 2)), samples).names == (

@@ -123,9 +123,10 @@ def map_classes(
             owner = [min(owners) if mine in owners else mine for mine in owner]
     dropped = {owner[data.index(name)] for name in ignore}
     heads = [head for head in dict.fromkeys(owner) if head not in dropped]
-    merged = {head: ANY.join(name for name, mine in zip(data, owner, strict=True) if mine == head) for head in heads}
+    called = {head: ANY.join(name for name, mine in zip(data, owner, strict=True) if mine == head) for head in owner}
+    merged = {head: called[head] for head in heads}
     notes += [f"{name}: scored as one class" for head, name in merged.items() if name != data[head]]
-    notes += [f"{name}: ignored" for name in ignore]
+    notes += [f"{called[head]}: ignored" for head in sorted(dropped)]
     place = {head: index for index, head in enumerate(heads)}
     labels = [place.get(head, DROPPED) for head in owner]
     labels += [place.get(owner[members[0]], DROPPED) for members in groups]
