@@ -22,3 +22,4 @@ run model-tools/specs/cones-pretrain.yaml "$out/pretrain"
 run model-tools/specs/cones.yaml "$out/cones"
 
 unina-export "$out/cones/checkpoint.pt" --data "$real" --output "$out/cones.unina" --force
+python model-tools/training/slim.py "$out/cones/checkpoint.pt" "$out/cones.pt"
