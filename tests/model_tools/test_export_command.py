@@ -61,7 +61,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
     spec = {
         "data": "",
-        "sources": [{"data": "/home/somebody/cones/data.yaml", "share": 1.0}],
+        "sources": ({"data": "/home/somebody/cones/data.yaml", "share": 1.0},),
         "train": {"init_from": ""},
     }
     save_checkpoint(path, detector.eval(), {"seed": 7, "spec": spec})

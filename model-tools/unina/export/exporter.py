@@ -244,7 +244,7 @@ def _without_places(value: Any, key: str = "") -> Any:
     """A training spec in which paths keep only their last two parts: a manifest says nothing about somebody's disk."""
     if isinstance(value, dict):
         return {name: _without_places(entry, name) for name, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_places(entry, key) for entry in value]
     if key in ("data", "init_from") and value:
         return Path(*Path(value).parts[-2:]).as_posix()
