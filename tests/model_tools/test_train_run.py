@@ -324,6 +324,7 @@ def test_a_pass_shows_every_picture_and_repeats_the_rare_class() -> None:
     factors = repeat_factors(samples, 0.25)
     assert factors.tolist() == pytest.approx([1] * 14 + [2, 1])
     assert repeat_factors(samples, 0).tolist() == [1] * 16
+    assert repeat_factors(samples, "auto").tolist() == pytest.approx([1] * 14 + [15**0.5, 1])
 
 
 def test_stopping_while_pictures_are_read_does_not_wait_for_the_rest(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -139,7 +140,9 @@ class Loader:
 class Stream:
     """The endless order of one source's pictures: pass after pass, each shuffled anew, rare classes repeated."""
 
-    def __init__(self, samples: Sequence[Sample], start: int, balance: float, key: tuple[int, ...]) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], start: int, balance: float | Literal["auto"], key: tuple[int, ...]
+    ) -> None:
         """`start`: index of the first sample among those of all sources; `key` seeds the order."""
         self.start, self.key = start, key
         self.repeats = repeat_factors(samples, balance)
@@ -172,15 +175,16 @@ def draw_pattern(shares: Sequence[float], seed: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng((seed, PATTERN)).permutation(pattern)
 
 
-def repeat_factors(samples: Sequence[Sample], share: float) -> npt.NDArray[np.float64]:
+def repeat_factors(samples: Sequence[Sample], share: float | Literal["auto"]) -> npt.NDArray[np.float64]:
     """How often each picture appears in a pass: √(share / frequency) of its rarest class, at least once.
 
     Repeat-factor sampling (LVIS, arXiv 1908.03195, section 4): `share` is the part of the pictures below which a class
-    counts as rare.
+    counts as rare; "auto": the frequency of the commonest class.
     """
     present = [np.unique(sample.classes) for sample in samples]
     frequency = np.bincount(np.concatenate([*present, np.zeros(0, np.int64)])) / len(samples)
-    factor = np.sqrt(np.maximum(1.0, share / np.maximum(frequency, 1e-9)))
+    rare_below = float(frequency.max(initial=0.0)) if share == "auto" else share
+    factor = np.sqrt(np.maximum(1.0, rare_below / np.maximum(frequency, 1e-9)))
     return np.array([factor[classes].max(initial=1.0) for classes in present])
 
 

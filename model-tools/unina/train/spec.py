@@ -166,8 +166,9 @@ class AugmentSpec:
     horizon: float = 0.5
     """part of the other crops that lie level with the cones, where the clutter is that looks like them"""
 
-    balance: float = 0.5
-    """pictures are repeated for the sake of classes that stand in fewer than this part of them; 0 takes all alike"""
+    balance: float | Literal["auto"] = 0.5
+    """pictures are repeated for the sake of classes that stand in fewer than this part of them; auto: fewer than the
+    commonest class; 0 takes all alike"""
 
     scale_min: float = 0.7
     """smallest zoom, drawn log-uniformly up to scale_max; at zoom 1 a cone is as large as the network will see it"""
@@ -216,10 +217,12 @@ class AugmentSpec:
 
     def __post_init__(self) -> None:
         for name in (
-            *("focus", "horizon", "balance", "flip", "mosaic", "mosaic_close", "paste"),
+            *("focus", "horizon", "flip", "mosaic", "mosaic_close", "paste"),
             *("saturation", "value", "blur", "noise", "jpeg", "keep_visible"),
         ):
             check_range(f"augment.{name}", getattr(self, name), 0, 1)
+        if self.balance != "auto":
+            check_range("augment.balance", self.balance, 0, 1)
         check_range("augment.hue", self.hue, 0, 10)  # more would bring orange and yellow together
         check_range("augment.stretch", self.stretch, 0, 0.5)
         check_range("augment.rotate", self.rotate, 0, 15)  # boxes stay upright: more would loosen them
