@@ -139,3 +139,19 @@ def test_the_first_weight_that_does_not_fit_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"neck\.\S+: nothing in the file, \[\d+, .*\] in the model") as error:
         load_checkpoint(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.25, 1.0])
+def test_the_given_part_of_the_one_to_one_gradient_reaches_the_features(part: float) -> None:
+    torch.manual_seed(0)
+    model = Detector(ModelSpec(input_height=64, input_width=64), 2).eval()
+    x = torch.randn(1, 3, 64, 64) * 50
+
+    def gradient(own: float) -> torch.Tensor:
+        model.zero_grad()
+        model.one_to_one_gradient = own
+        sum(box.square().sum() for _, box in model(x).one_to_one).backward()
+        found = model.backbone.stem.conv3.weight.grad
+        return torch.zeros(1) if found is None else found.clone()
+
+    assert torch.allclose(gradient(part), part * gradient(1.0), rtol=1e-3, atol=1e-4)

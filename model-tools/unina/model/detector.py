@@ -1,7 +1,8 @@
 """The detector in training: shared features, a one-to-many head that teaches them, a one-to-one head that is deployed.
 
 The two heads follow YOLOv10 (arXiv 2405.14458, section 3.1): dense supervision from one, no NMS with the other. The
-one-to-one head sees detached features, so that its sparse gradient does not disturb the backbone.
+one-to-one head sees detached features, so that its sparse gradient does not disturb the backbone, or lets a given part
+of it through (`one_to_one_gradient`).
 """
 
 from dataclasses import dataclass
