@@ -1,0 +1,276 @@
+"""Any ONNX network as plain data: what a checker and an estimator need to know, without running it.
+
+Unlike `graph.py`, which reads the one kind of graph that is deployed, this reads whatever a user brings. Constants are
+folded first, because TensorRT's parser folds them, too: what is left are the nodes that something would have to run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+Array = npt.NDArray[Any]
+
+LARGEST_FILE_BYTES = 1 << 30
+"""A network that fits a DLA has a few hundred megabytes of weights at most; protobuf itself stops at 2 GiB."""
+LARGEST_FOLD = 1 << 24
+"""Elements that one folded node may write."""
+FOLD_ROUNDS = 8
+"""A folded shape lets the next shapes be inferred; exporters chain a few such steps."""
+
+
+class NetworkError(ValueError):
+    """The file is not a network that can be looked at; one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """What is known of a tensor before it is computed."""
+
+    shape: tuple[int, ...] | None
+    """None: not known, because an operator is unknown or the shape depends on the data"""
+    dtype: str
+    """NumPy's name, such as "float32"; "" when not known"""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator of the network."""
+
+    name: str
+    """the node's own, or else that of its first output"""
+    op: str
+    """ONNX operator, such as "Conv"; of another domain: "domain::Op" """
+    inputs: tuple[str, ...]
+    """tensor names; "" where an optional one is left out"""
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    """as Python values, strings decoded; only those that the file gives"""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Nodes in execution order, constants folded away."""
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    tensors: Mapping[str, TensorType]
+    """of every tensor that a node reads or writes, and of the inputs"""
+    constants: Mapping[str, Array]
+    """initialisers and folded constants"""
+    opset: int
+
+    def shape(self, tensor: str) -> tuple[int, ...] | None:
+        """The static shape, or None."""
+        if tensor in self.constants:
+            return tuple(self.constants[tensor].shape)
+        found = self.tensors.get(tensor)
+        return found.shape if found else None
+
+    @cached_property
+    def producers(self) -> Mapping[str, Node]:
+        """The node that writes each tensor; network inputs and constants have none."""
+        return {name: node for node in self.nodes for name in node.outputs if name}
+
+    @cached_property
+    def consumers(self) -> Mapping[str, tuple[Node, ...]]:
+        """The nodes that read each tensor, each once, in execution order."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(filter(None, node.inputs)):
+                found.setdefault(name, []).append(node)
+        return {name: tuple(nodes) for name, nodes in found.items()}
+
+
+def read_network(
+    source: Path | bytes | onnx.ModelProto, input_shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> Network:
+    """Reads any ONNX network, gives its inputs the given shapes and folds its constants.
+
+    Raises:
+        NetworkError: no such file, not ONNX, too large, an input whose shape is not static, weights that lie elsewhere.
+    """
+    where, model = _load(source)
+    _fix_inputs(model, dict(input_shapes or {}), where)
+    try:
+        constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
+        return _folded(model, constants, opset)
+    except NetworkError:
+        raise
+    except Exception as error:  # a broken file fails anywhere inside onnx, with any exception
+        raise NetworkError(f"{where}: the network is damaged: {_first_line(error)}") from error
+
+
+def _load(source: Path | bytes | onnx.ModelProto) -> tuple[str, onnx.ModelProto]:
+    """The model, weights included, and what to call it in messages."""
+    if isinstance(source, onnx.ModelProto):
+        copy = onnx.ModelProto()
+        copy.CopyFrom(source)
+        return "the network", copy
+    where = str(source) if isinstance(source, Path) else "the network"
+    try:
+        if isinstance(source, Path):
+            if not source.is_file():
+                raise NetworkError(f"{where}: no such file")
+            size = source.stat().st_size
+            if size > LARGEST_FILE_BYTES:
+                raise NetworkError(f"{where}: {size / 1e9:.1f} GB; networks up to 1 GiB are looked at")
+            model = onnx.load(source, load_external_data=False)
+            outside = [tensor for tensor in model.graph.initializer if tensor.data_location == tensor.EXTERNAL]
+            if outside:
+                onnx.load_external_data_for_model(model, str(source.parent))
+        else:
+            model = onnx.load_model_from_string(source)
+    except NetworkError:
+        raise
+    except Exception as error:  # protobuf and onnx raise their own types
+        raise NetworkError(f"{where}: not an ONNX network: {_first_line(error)}") from error
+    if not model.graph.node:
+        raise NetworkError(f"{where}: no nodes: not an ONNX network, or an empty one")
+    return where, model
+
+
+def _fix_inputs(model: onnx.ModelProto, wanted: dict[str, tuple[int, ...]], where: str) -> None:
+    """Writes the wanted shapes into the inputs; refuses what is still not static."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        if value.name in weights:
+            continue
+        shape = value.type.tensor_type.shape
+        given = wanted.pop(value.name, None)
+        if given is not None:
+            if value.type.tensor_type.HasField("shape") and len(shape.dim) != len(given):
+                raise NetworkError(
+                    f"{where}: input {value.name} has {len(shape.dim)} dimensions, the given shape {_text(given)} "
+                    f"has {len(given)}"
+                )
+            shape.ClearField("dim")
+            for size in given:
+                shape.dim.add().dim_value = size
+        sizes = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in shape.dim]
+        if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise NetworkError(
+                f"{where}: input {value.name} has shape {_text(sizes) or 'unknown'}, the DLA takes static shapes only: "
+                f"export with fixed sizes or give one, --input-shape {value.name}=1x3x640x640"
+            )
+    if wanted:
+        names = ", ".join(value.name for value in model.graph.input if value.name not in weights)
+        raise NetworkError(f"{where}: no input is called {next(iter(wanted))}; the inputs are {names}")
+
+
+def _folded(model: onnx.ModelProto, constants: dict[str, Array], opset: int) -> Network:
+    """Infers shapes and folds constants in turns, until nothing more folds."""
+    graph = model.graph
+    inputs = tuple(value.name for value in graph.input if value.name not in constants)
+    for _ in range(FOLD_ROUNDS):
+        tensors = _types(model)
+        left: list[onnx.NodeProto] = []
+        for node in graph.node:
+            values = _fold(node, constants, tensors, model)
+            if values is None:
+                left.append(node)
+            else:
+                constants.update(values)
+                graph.initializer.extend(
+                    numpy_helper.from_array(value, name) for name, value in values.items() if value.ndim <= 1
+                )  # shape inference reads short vectors, nothing larger
+        done = len(left) == len(graph.node)
+        del graph.node[:]
+        graph.node.extend(left)
+        if done:
+            break
+    tensors = _types(model)
+    nodes = tuple(_node(node) for node in graph.node)
+    written = set(inputs) | set(constants)
+    for node in nodes:
+        for name in filter(None, node.inputs):
+            if name not in written:
+                raise NetworkError(f"node {node.name} ({node.op}) reads {name}, which nothing before it writes")
+        written.update(filter(None, node.outputs))
+    outputs = tuple(value.name for value in graph.output)
+    used = {*inputs, *(name for node in nodes for name in (*node.inputs, *node.outputs) if name)}
+    kept = {name: tensors.get(name, TensorType(None, "")) for name in used if name not in constants}
+    return Network(nodes, inputs, outputs, kept, constants, opset)
+
+
+def _types(model: onnx.ModelProto) -> dict[str, TensorType]:
+    """Shapes and types of all tensors, as far as they can be inferred."""
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=False, data_prop=True)
+    found: dict[str, TensorType] = {}
+    for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
+        kind = value.type.tensor_type
+        static = kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim)
+        shape = tuple(int(dim.dim_value) for dim in kind.shape.dim) if static else None
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name if kind.elem_type else ""
+        found[value.name] = TensorType(shape, dtype)
+    return found
+
+
+def _fold(
+    node: onnx.NodeProto, constants: Mapping[str, Array], tensors: Mapping[str, TensorType], model: onnx.ModelProto
+) -> dict[str, Array] | None:
+    """The values that a node writes when they do not depend on the network's inputs; None when they do."""
+    if node.op_type == "Shape" and node.input[0] not in constants:
+        known = tensors.get(node.input[0])
+        if known is None or known.shape is None:
+            return None
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        return {node.output[0]: np.array(known.shape, np.int64)[attributes.get("start", 0) : attributes.get("end")]}
+    fixed = all(name in constants for name in node.input if name)
+    if not fixed or node.domain not in {"", "ai.onnx"} or node.op_type.startswith("Random"):
+        return None
+    sizes = [tensors[name].shape for name in node.output if name in tensors]
+    if any(size is not None and np.prod(size, dtype=np.float64) > LARGEST_FOLD for size in sizes):
+        return None
+    read = {name: constants[name] for name in node.input if name}
+    values = [
+        onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+        for n, a in read.items()
+    ]
+    outputs = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UNDEFINED, None) for name in node.output if name
+    ]
+    graph = onnx.helper.make_graph([node], "fold", values, outputs)
+    single = onnx.helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    try:
+        results = ReferenceEvaluator(single).run(None, read)
+    except Exception:  # what cannot be evaluated here stays a node, and the checker says what it is
+        return None
+    return dict(zip((name for name in node.output if name), (np.asarray(r) for r in results), strict=True))
+
+
+def _node(node: onnx.NodeProto) -> Node:
+    outputs = tuple(node.output)
+    op = node.op_type if node.domain in {"", "ai.onnx"} else f"{node.domain}::{node.op_type}"
+    attributes = {attribute.name: _value(attribute) for attribute in node.attribute}
+    return Node(node.name or next(iter(outputs), "?"), op, tuple(node.input), outputs, attributes)
+
+
+def _value(attribute: onnx.AttributeProto) -> Any:
+    """An attribute as Python value: strings decoded, tensors as arrays, lists as tuples."""
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, onnx.TensorProto):
+        return numpy_helper.to_array(value)
+    if isinstance(value, onnx.GraphProto | int | float):
+        return value
+    return tuple(v.decode(errors="replace") if isinstance(v, bytes) else v for v in value)
+
+
+def _text(sizes: Any) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
