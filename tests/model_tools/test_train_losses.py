@@ -210,7 +210,7 @@ def test_the_one_to_one_head_ends_with_one_anchor_a_target() -> None:
 
 def test_weight_decay_is_for_kernels_only() -> None:
     model = Detector(ModelSpec(), 2)
-    decayed, free = build_optimizer(model, TrainSpec()).param_groups
+    decayed, free = build_optimizer([*model.parameters()], TrainSpec()).param_groups
     assert {p.ndim for p in decayed["params"]} == {4} and decayed["weight_decay"] > 0
     assert {p.ndim for p in free["params"]} == {1} and free["weight_decay"] == 0
     assert len(decayed["params"]) + len(free["params"]) == len(list(model.parameters()))

@@ -81,7 +81,7 @@ def test_frozen_parts_keep_weights_and_statistics_to_the_bit_and_the_others_move
 def test_frozen_parameters_are_not_the_optimisers_business() -> None:
     spec = small_spec(Path("data.yaml"), 1)
     model = Detector(spec.model, 2)
-    whole = sum(len(group["params"]) for group in build_optimizer(model, spec.train).param_groups)
+    whole = sum(len(group["params"]) for group in build_optimizer([*model.parameters()], spec.train).param_groups)
     freeze(model, ["backbone"])
     training_mode(model, ["backbone"])
     left = sum(len(group["params"]) for group in build_optimizer(model, spec.train).param_groups)

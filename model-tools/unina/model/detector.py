@@ -27,6 +27,8 @@ class DetectorMaps:
 
     one_to_many: tuple[LevelMaps, ...]
     one_to_one: tuple[LevelMaps, ...]
+    features: tuple[Tensor, ...] = ()
+    """of the neck, N×width×h×w a level"""
 
 
 class Detector(nn.Module):
@@ -56,7 +58,7 @@ class Detector(nn.Module):
         features = self.neck(self.backbone((x * INPUT_SCALE).contiguous()))
         own = self.one_to_one_gradient
         damped = tuple(torch.lerp(feature.detach(), feature, own) if own else feature.detach() for feature in features)
-        return DetectorMaps(self.one_to_many(features), self.one_to_one(damped))
+        return DetectorMaps(self.one_to_many(features), self.one_to_one(damped), features)
 
     def deploy(self) -> DeployedDetector:
         """The fused one-to-one network; equals the eval-mode one-to-one maps to rounding. Leaves this one untouched."""

@@ -31,6 +31,10 @@ class EpochRow:
     map50: float | None = None
     """on the val split, where it was measured"""
     map50_95: float | None = None
+    distil_features: float | None = None
+    """what the teacher says; empty without one"""
+    distil_logits: float | None = None
+    distil_boxes: float | None = None
 
 
 def write_history(path: Path, rows: list[EpochRow]) -> None:

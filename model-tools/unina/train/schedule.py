@@ -1,6 +1,7 @@
 """AdamW or SGD under a warm-up and a cosine; all that changes over a run is a function of the step alone."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -27,13 +28,13 @@ def one_to_one_top(step: int, spec: TrainSpec) -> int:
     return max(1, round(spec.one_to_many_top ** (1 - step / relaxed))) if step < relaxed else 1
 
 
-def build_optimizer(model: nn.Module, spec: TrainSpec) -> torch.optim.Optimizer:
+def build_optimizer(trained: Sequence[nn.Parameter], spec: TrainSpec) -> torch.optim.Optimizer:
     """Weight decay on kernels; none on biases and normalisation, which it would only pull off balance.
 
     Frozen parameters are left out.
     """
-    kernels = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    kernels = [p for p in trained if p.requires_grad and p.ndim > 1]
+    others = [p for p in trained if p.requires_grad and p.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": spec.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if spec.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=spec.lr, betas=(spec.momentum, 0.99))  # 0.999 outlasts a short run

@@ -7,14 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from unina.model import ModelSpec
+from unina.train.distil_spec import DistilSpec
+from unina.train.ranges import check_range
 
 Device = Literal["auto", "cpu", "cuda"]
-
-
-def check_range(owner: str, value: object, low: float, high: float) -> None:
-    """Raises ValueError that names the field unless low ≤ value ≤ high."""
-    if not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{owner}: {value}: must lie in {low:g}..{high:g}")
 
 
 @dataclass(frozen=True)
@@ -269,6 +265,9 @@ class RunSpec:
     model: ModelSpec = field(default_factory=ModelSpec)
     train: TrainSpec = field(default_factory=TrainSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
+
+    distil: DistilSpec | None = None
+    """a larger detector that teaches this one"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))  # YAML gives lists

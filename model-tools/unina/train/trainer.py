@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import torch
 import yaml
+from torch import Tensor
 
 from unina.data.whole import write_whole
 from unina.evaluate import Head, Metrics, TorchStage, run_stage
@@ -18,8 +19,10 @@ from unina.evaluate.score import score_as
 from unina.evaluate.summary import Scored
 from unina.model import CheckpointError, Detector, save_checkpoint
 from unina.model.checkpoint import load_weights, read_payload
+from unina.model.detector import DetectorMaps
 from unina.train.batch_norm import share_statistics
 from unina.train.criterion import Criterion, Losses
+from unina.train.distil import Distiller, DistilLosses
 from unina.train.ema import WeightAverage
 from unina.train.events import FOLDER, Events
 from unina.train.freeze import freeze, training_mode
@@ -28,7 +31,7 @@ from unina.train.interrupt import Interrupt
 from unina.train.loader import Batch, Loader
 from unina.train.mixture import Mixture
 from unina.train.processes import ALONE, OnDevice, Processes
-from unina.train.progress import Progress, first_difference, plain
+from unina.train.progress import PARTS, Progress, first_difference, plain
 from unina.train.schedule import build_optimizer, lr_at
 from unina.train.spec import RunSpec
 from unina.train.transfer import take_weights
@@ -113,10 +116,16 @@ class Trainer:
             if train.init_from and not resume:
                 watch.note(f"{train.init_from}: {take_weights(self.model, Path(train.init_from))}")
             freeze(self.model, train.freeze)
+            self.distiller = None
+            if spec.distil is not None:
+                self.distiller = Distiller(spec.distil, self.model, train.batch, train.steps, processes.sum)
+                watch.note(f"{spec.distil.teacher}: teaches")
         except ValueError as error:  # a CheckpointError is one, too
             raise TrainingError(str(error)) from error
         self.model.to(processes.device)
-        self.optimizer = build_optimizer(self.model, train)
+        adapters = [] if self.distiller is None else [*self.distiller.to(processes.device).adapters.parameters()]
+        self.trained = [*self.model.parameters(), *adapters]
+        self.optimizer = build_optimizer(self.trained, train)
         self.average = WeightAverage(self.model, train.steps, train.ema)
         if processes.count > 1:
             share_statistics(self.model)
@@ -169,7 +178,7 @@ class Trainer:
         return Result(self.output / CHECKPOINT, metrics, progress.step, images, progress.seconds, scored)
 
     def train_step(self, batch: Batch) -> list[float]:
-        """One optimiser step; returns loss, class, box and dfl loss and the number of positives, of all processes."""
+        """One optimiser step; returns what `Progress.sums` adds up, of all processes."""
         train, progress, processes = self.spec.train, self.progress, self.processes
         lr = lr_at(progress.step, train)
         for group in self.optimizer.param_groups:
@@ -179,15 +188,19 @@ class Trainer:
             maps = self.model(batch.x)
         with processes.device:  # tensors that the loss makes are born there
             losses: Losses = self.criterion(maps, batch.targets, progress.step)
-        values = (losses.total.detach(), losses.class_, losses.box, losses.dfl, losses.positives)
+            total, taught = losses.total, self.taught(batch, maps)
+            if taught is not None:
+                total = total + taught.total
+        values: list[Tensor | float] = [total.detach(), losses.class_, losses.box, losses.dfl, losses.positives]
+        values += [0.0, 0.0, 0.0] if taught is None else [taught.features, taught.logits, taught.boxes]
         mine = torch.tensor([float(value) for value in values], dtype=torch.float64)
         parts: list[float] = processes.sum(mine.to(processes.device)).tolist()
         if not math.isfinite(parts[0]):
             raise self.broken(f"the loss is {parts[0]} (class {parts[1]}, box {parts[2]}, dfl {parts[3]})", lr, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call]
-        processes.sum_gradients(self.model.parameters())
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip))
+        total.backward()  # type: ignore[no-untyped-call]
+        processes.sum_gradients(self.trained)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.trained, train.clip))
         if not math.isfinite(norm):
             raise self.broken(f"the gradient's norm is {norm} (loss {parts[0]:.4g})", lr, batch)
         self.optimizer.step()
@@ -195,6 +208,14 @@ class Trainer:
         progress.step += 1
         progress.sums = [total + part for total, part in zip(progress.sums, parts, strict=True)]
         return parts
+
+    def taught(self, batch: Batch, maps: DetectorMaps) -> DistilLosses | None:
+        """What the teacher has to say about a batch."""
+        if self.distiller is None:
+            return None
+        with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.spec.train.bf16):
+            losses: DistilLosses = self.distiller(batch.x, maps, batch.targets, self.progress.step)
+        return losses
 
     def broken(self, what: str, lr: float, batch: Batch) -> TrainingError:
         """The error for a batch from which nothing can be learnt."""
@@ -206,7 +227,7 @@ class Trainer:
         """Adds a row to metrics.csv, with the accuracy where it is due; the last epoch's comes at the end."""
         train, progress = self.spec.train, self.progress
         steps = train.epoch_steps
-        loss, class_loss, box_loss, dfl_loss, positives = (total / steps for total in progress.sums)
+        loss, class_loss, box_loss, dfl_loss, positives, *taught = (total / steps for total in progress.sums)
         row = EpochRow(
             epoch=progress.step // steps,
             step=progress.step,
@@ -220,8 +241,11 @@ class Trainer:
             seconds=progress.epoch_seconds,
             images_per_s=steps * train.batch / max(progress.epoch_seconds, 1e-9),
         )
+        if self.distiller is not None:
+            features, logits, boxes = taught
+            row = replace(row, distil_features=features, distil_logits=logits, distil_boxes=boxes)
         progress.rows.append(row)
-        progress.sums, progress.epoch_seconds = [0.0] * 5, 0.0
+        progress.sums, progress.epoch_seconds = [0.0] * PARTS, 0.0
         if not self.processes.first:
             return
         if train.val_every and row.epoch % train.val_every == 0 and not last:
@@ -288,6 +312,8 @@ class Trainer:
             "rng": torch.get_rng_state(),
             "progress": asdict(progress),
         }
+        if self.distiller is not None:
+            training["adapters"] = self.distiller.adapters.state_dict()
         save_checkpoint(self.output / name, self.average.model, info, {} if name == BEST else training)
 
     def restore(self) -> None:
@@ -305,6 +331,8 @@ class Trainer:
             if info["dataset_sha256"] != self.mixture.sha256:
                 raise TrainingError(f"{path}: {info['dataset']} has changed since; start anew with --force")
             load_weights(self.model, training["model"], path)
+            if self.distiller is not None:
+                self.distiller.adapters.load_state_dict(training["adapters"])
             self.optimizer.load_state_dict(training["optimizer"])
             load_weights(self.average.model, payload["weights"], path)
             self.average.updates = training["average_updates"]
