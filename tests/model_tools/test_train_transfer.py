@@ -84,7 +84,7 @@ def test_frozen_parameters_are_not_the_optimisers_business() -> None:
     whole = sum(len(group["params"]) for group in build_optimizer([*model.parameters()], spec.train).param_groups)
     freeze(model, ["backbone"])
     training_mode(model, ["backbone"])
-    left = sum(len(group["params"]) for group in build_optimizer(model, spec.train).param_groups)
+    left = sum(len(group["params"]) for group in build_optimizer([*model.parameters()], spec.train).param_groups)
     assert whole - left == len(list(model.backbone.parameters()))
     assert not model.backbone.stem.bn.training and model.neck.training
 

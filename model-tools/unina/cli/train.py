@@ -144,8 +144,8 @@ def check_yaml(path: Path) -> None:
             for item in mapping:
                 walk(item, prefix)
             return
-        if mapping is None and prefix == "validation.":
-            return  # `validation:` with nothing behind it
+        if mapping is None and prefix in {"validation.", "distil."}:
+            return  # a block with nothing behind it
         if not isinstance(mapping, dict):
             raise SpecError(f"{path}: {prefix.rstrip('.') or 'the file'}: must be a mapping of fields to values")
         for key, value in mapping.items():
