@@ -50,12 +50,20 @@ std::optional<Rounding> rounding_from(const std::optional<std::string>& name) {
   throw Error("rounding is \"" + *name + R"("; expected "half-away", "half-even" or None)");
 }
 
+Pointwise pointwise_from(const std::string& name) {
+  if (name == "fp32") return Pointwise::kFp32;
+  if (name == "fp19") return Pointwise::kFp19;
+  throw Error("pointwise is \"" + name + R"("; expected "fp32" or "fp19")");
+}
+
 class PythonEngine {
  public:
-  PythonEngine(const py::object& source, int threads, const std::optional<std::string>& rounding) {
+  PythonEngine(const py::object& source, int threads, const std::optional<std::string>& rounding,
+               const std::string& pointwise) {
     HostEngineOptions options;
     options.threads = threads;
     options.rounding = rounding_from(rounding);
+    options.pointwise = pointwise_from(pointwise);
     if (py::isinstance<py::bytes>(source)) {
       const auto text = source.cast<std::string>();
       const std::vector<std::uint8_t> bytes(text.begin(), text.end());
@@ -153,9 +161,12 @@ void bind_host(py::module_& module) {
   py::class_<PythonEngine>(module, "HostEngine", R"(The integer engine of a host.loadable.
 
 source: a path, or the file's bytes. threads: including the caller's. rounding: None takes the
-loadable's, else "half-away" or "half-even". Raises UninaError naming file and reason.)")
-      .def(py::init<const py::object&, int, const std::optional<std::string>&>(), py::arg("source"),
-           py::arg("threads") = 1, py::arg("rounding") = py::none())
+loadable's, else "half-away" or "half-even". pointwise: "fp32", or "fp19" to emulate the DLA's
+arithmetic. Raises UninaError naming file and reason.)")
+      .def(
+          py::init<const py::object&, int, const std::optional<std::string>&, const std::string&>(),
+          py::arg("source"), py::arg("threads") = 1, py::arg("rounding") = py::none(),
+          py::arg("pointwise") = "fp32")
       .def_property_readonly("inputs", &PythonEngine::inputs,
                              "[(name, (1, C, H, W), scale)], real = scale * int8")
       .def_property_readonly("outputs", &PythonEngine::outputs,

@@ -25,6 +25,27 @@ def requantise(acc: npt.NDArray[np.int32], multiplier: Any, rounding: str, relu:
     return np.clip(rounded, 0 if relu else -128, 127).astype(np.int8)
 
 
+def fp19(values: Any) -> Any:
+    """float32 → the nearest with 11 significant bits, ties to even; by arithmetic, not by bits."""
+    wide = np.asarray(values, np.float64)
+    _, exponent = np.frexp(wide)
+    step = np.ldexp(1.0, np.maximum(exponent, -125) - 11)
+    with np.errstate(over="ignore"):
+        return (np.rint(wide / step) * step).astype(np.float32)
+
+
+def requantise_fp19(acc: npt.NDArray[np.int32], step: Any, addend: Any, scale: Any, rounding: str, relu: bool) -> Int8:
+    """The FP19 pipeline; acc: C×H×W without bias, step: scale of acc, addend: real, both float32, one or C×1×1;
+    scale: of the output."""
+    with np.errstate(over="ignore"):
+        x = fp19(fp19(acc.astype(np.float32)) * fp19(step))
+        x = fp19(x + fp19(addend))
+        x = fp19(np.maximum(x, np.float32(0)) if relu else x)
+        x = fp19(x * fp19(np.float32(1) / scale))
+    rounded = np.rint(x) if rounding == "half-even" else round_half_away(x)
+    return np.clip(rounded, -128, 127).astype(np.int8)
+
+
 def windows(padded: npt.NDArray[np.int32], op: dict[str, Any], dilation: list[int]) -> Any:
     """Yields (ky, kx, C×h×w view): what tap (ky, kx) sees for every output element."""
     _, height, width = padded.shape
@@ -46,7 +67,8 @@ def pad(x: Int8, pads: list[int], value: int) -> npt.NDArray[np.int32]:
     return np.pad(x.astype(np.int32), ((0, 0), (top, bottom), (left, right)), constant_values=value)
 
 
-def conv(x: Int8, op: dict[str, Any], rounding: str) -> Int8:
+def conv(x: Int8, op: dict[str, Any], rounding: str, fp19_scale: np.float32 | None) -> Int8:
+    """fp19_scale: of the output, for FP19 arithmetic; None: float32."""
     weights = op["weights"].astype(np.int32)
     groups = op["groups"]
     grouped_weights = weights.reshape(groups, weights.shape[0] // groups, *weights.shape[1:])
@@ -55,9 +77,25 @@ def conv(x: Int8, op: dict[str, Any], rounding: str) -> Int8:
         grouped = view.reshape(groups, x.shape[0] // groups, *view.shape[1:])
         products = np.einsum("goi,gihw->gohw", grouped_weights[..., ky, kx], grouped, dtype=np.int32)
         acc = products if acc is None else acc + products
-    acc = acc.reshape(weights.shape[0], *acc.shape[2:]) + op["bias"].reshape(-1, 1, 1)
-    assert acc.dtype == np.int32
-    return requantise(acc, op["multiplier"].reshape(-1, 1, 1), rounding, op["relu"])
+    acc = acc.reshape(weights.shape[0], *acc.shape[2:])
+    bias, multiplier = op["bias"].reshape(-1, 1, 1), op["multiplier"].reshape(-1, 1, 1)
+    assert acc.dtype == bias.dtype == np.int32 and multiplier.dtype == np.float32
+    if fp19_scale is None:
+        return requantise(acc + bias, multiplier, rounding, op["relu"])
+    step = multiplier * fp19_scale
+    return requantise_fp19(acc, step, bias.astype(np.float32) * step, fp19_scale, rounding, op["relu"])
+
+
+def add(
+    a: Int8, b: Int8, op: dict[str, Any], scales: tuple[np.float32, np.float32], rounding: str, fp19_on: bool
+) -> Int8:
+    """scales: of the inputs and of the output."""
+    if fp19_on:
+        step = fp19(scales[0])
+        real = b.astype(np.float32) * step
+        return requantise_fp19(a.astype(np.int32), step, real, scales[1], rounding, op["relu"])
+    multiplier = np.float32(struct.unpack(">f", bytes.fromhex(op["multiplier_bits"]))[0])
+    return requantise(a.astype(np.int32) + b.astype(np.int32), multiplier, rounding, op["relu"])
 
 
 def maxpool(x: Int8, op: dict[str, Any]) -> Int8:
@@ -65,21 +103,23 @@ def maxpool(x: Int8, op: dict[str, Any]) -> Int8:
     return np.maximum.reduce(views).astype(np.int8)
 
 
-def run(network: Network, feeds: dict[str, Int8], rounding: str | None = None) -> dict[str, Int8]:
+def run(
+    network: Network, feeds: dict[str, Int8], rounding: str | None = None, pointwise: str = "fp32"
+) -> dict[str, Int8]:
     """feeds: int8 1×C×H×W a graph input. Returns the outputs likewise."""
     rounding = rounding or network.rounding
     values = {name: feeds[name][0] for name in network.inputs}
     for op in network.ops:
         xs = [values[name] for name in op["inputs"]]
+        scale = network.scale(op["output"])
         match op["type"]:
             case "conv":
-                result = conv(xs[0], op, rounding)
+                result = conv(xs[0], op, rounding, scale if pointwise == "fp19" else None)
             case "relu":
                 result = np.maximum(xs[0], np.int8(0))
             case "add":
-                total = xs[0].astype(np.int32) + xs[1].astype(np.int32)
-                multiplier = np.float32(struct.unpack(">f", bytes.fromhex(op["multiplier_bits"]))[0])
-                result = requantise(total, multiplier, rounding, op["relu"])
+                scales = (network.scale(op["inputs"][0]), scale)
+                result = add(xs[0], xs[1], op, scales, rounding, pointwise == "fp19")
             case "concat":
                 result = np.concatenate(xs)
             case "maxpool":

@@ -14,9 +14,7 @@ inline std::int8_t element(const Buffer& b, int c, int y, int x) {
   return b.data[b.format.offset(c, y, x)];
 }
 
-inline std::int8_t scalar_requantise(std::int32_t value, float multiplier, Rounding rounding,
-                                     bool relu) {
-  const float v = static_cast<float>(value) * multiplier;
+inline std::int8_t scalar_round(float v, Rounding rounding, bool relu) {
   float q = std::trunc(v);
   const float rest = std::fabs(v - q);
   const bool up = rounding == Rounding::kHalfAway
@@ -26,16 +24,42 @@ inline std::int8_t scalar_requantise(std::int32_t value, float multiplier, Round
   return static_cast<std::int8_t>(std::clamp(q, relu ? 0.0f : -128.0f, 127.0f));
 }
 
+inline std::int8_t scalar_requantise(std::int32_t value, float multiplier, Rounding rounding,
+                                     bool relu) {
+  return scalar_round(static_cast<float>(value) * multiplier, rounding, relu);
+}
+
+// The nearest value with 11 significant bits, ties to even, by arithmetic rather than by bits.
+inline float scalar_fp19(float v) {
+  if (v == 0.0f || !std::isfinite(v)) return v;
+  int exponent;
+  std::frexp(v, &exponent);
+  const double step = std::ldexp(1.0, std::max(exponent, -125) - 11);
+  return static_cast<float>(std::nearbyint(static_cast<double>(v) / step) * step);
+}
+
+// What an accumulator without its bias becomes; `step` is its scale.
+inline std::int8_t scalar_requantise_fp19(std::int32_t value, float step, float addend,
+                                          float output_scale, Rounding rounding, bool relu) {
+  float v = scalar_fp19(scalar_fp19(static_cast<float>(value)) * scalar_fp19(step));
+  v = scalar_fp19(v + scalar_fp19(addend));
+  if (relu) v = std::max(v, 0.0f);
+  return scalar_round(scalar_fp19(v * scalar_fp19(1.0f / output_scale)), rounding, relu);
+}
+
 // Element (k, y, x) of what `op` makes of `inputs`.
 inline std::int8_t scalar_element(const Operator& op, const std::vector<Buffer>& inputs,
-                                  const TensorFormat& out, Rounding rounding, int k, int y, int x) {
+                                  const TensorFormat& out, Arithmetic arithmetic, int k, int y,
+                                  int x) {
+  const Rounding rounding = arithmetic.rounding;
+  const bool fp19 = arithmetic.pointwise == Pointwise::kFp19;
   const Buffer& in = inputs[0];
   switch (op.type) {
     case OperatorType::kConv: {
       const int depth = in.format.channels / op.groups;
       const int first = k / (out.channels / op.groups) * depth;
       const auto channel = static_cast<std::size_t>(k);
-      std::int32_t sum = op.bias[channel];
+      std::int32_t sum = fp19 ? 0 : op.bias[channel];
       const std::int8_t* w =
           op.weights.data() + channel * static_cast<std::size_t>(depth * op.kernel.y * op.kernel.x);
       for (int c = 0; c < depth; ++c)
@@ -46,11 +70,19 @@ inline std::int8_t scalar_element(const Operator& op, const std::vector<Buffer>&
             if (sy >= 0 && sy < in.format.height && sx >= 0 && sx < in.format.width)
               sum += std::int32_t{*w} * element(in, first + c, sy, sx);
           }
-      return scalar_requantise(sum, op.multiplier[channel], rounding, op.relu);
+      const float step = op.multiplier[channel] * out.scale;
+      return fp19 ? scalar_requantise_fp19(sum, step, static_cast<float>(op.bias[channel]) * step,
+                                           out.scale, rounding, op.relu)
+                  : scalar_requantise(sum, op.multiplier[channel], rounding, op.relu);
     }
     case OperatorType::kRelu:
       return std::max(element(in, k, y, x), std::int8_t{0});
     case OperatorType::kAdd:
+      if (fp19) {
+        const float scale = scalar_fp19(in.format.scale);
+        const float b = static_cast<float>(element(inputs.at(1), k, y, x)) * scale;
+        return scalar_requantise_fp19(element(in, k, y, x), scale, b, out.scale, rounding, op.relu);
+      }
       return scalar_requantise(std::int32_t{element(in, k, y, x)} + element(inputs.at(1), k, y, x),
                                op.multiplier[0], rounding, op.relu);
     case OperatorType::kConcat: {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import reference
@@ -11,11 +13,13 @@ from random_networks import networks
 
 from unina_runtime import HostEngine
 
+MODES = list(itertools.product(("half-away", "half-even"), ("fp32", "fp19")))
 
-def differing(network: Network, feeds: dict[str, np.ndarray], threads: int, rounding: str) -> dict[str, int]:
+
+def differing(network: Network, feeds: dict[str, np.ndarray], threads: int, mode: tuple[str, str]) -> dict[str, int]:
     """Values that differ, an output."""
-    engine = HostEngine(loadable_bytes(network), threads=threads, rounding=rounding)
-    expected = reference.run(network, feeds, rounding)
+    engine = HostEngine(loadable_bytes(network), threads, *mode)
+    expected = reference.run(network, feeds, *mode)
     engine.run({name: np.zeros_like(value) for name, value in feeds.items()})  # leaves nothing behind
     result = engine.run(feeds)
     assert list(result) == network.outputs
@@ -27,9 +31,9 @@ def differing(network: Network, feeds: dict[str, np.ndarray], threads: int, roun
 def test_no_value_differs_over_random_networks(case: tuple[Network, dict[str, np.ndarray]]) -> None:
     network, feeds = case
     for threads in (1, 2):
-        for rounding in ("half-away", "half-even"):
-            counts = differing(network, feeds, threads, rounding)
-            assert not any(counts.values()), f"{threads} threads, {rounding}: {counts}"
+        for mode in MODES:
+            counts = differing(network, feeds, threads, mode)
+            assert not any(counts.values()), f"{threads} threads, {mode}: {counts}"
 
 
 @pytest.mark.long
@@ -37,5 +41,6 @@ def test_no_value_differs_over_random_networks(case: tuple[Network, dict[str, np
 @given(networks())
 def test_no_value_differs_over_many_random_networks(case: tuple[Network, dict[str, np.ndarray]]) -> None:
     network, feeds = case
-    counts = differing(network, feeds, 3, network.rounding)
-    assert not any(counts.values()), counts
+    for mode in MODES:
+        counts = differing(network, feeds, 3, mode)
+        assert not any(counts.values()), f"{mode}: {counts}"

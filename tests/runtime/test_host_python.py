@@ -52,6 +52,46 @@ def test_rounding_is_the_files_unless_it_is_given(own: str) -> None:
         assert (HostEngine(loadable_bytes(network(own)), rounding=given).run(feeds())["mixed"] == expected).all()
 
 
+def test_pointwise_is_float32_unless_it_is_given() -> None:
+    # a bias of one step beside a sum of thousands: FP19's eleven bits do not hold both
+    n = Network()
+    n.input("wide", 3, 5, 7)
+    n.conv("wide", "sum", np.full((1, 3, 1, 1), 97, np.int8), np.array([1]), np.array([0.003]))
+    n.outputs = ["sum"]
+    given = {"wide": feeds()["left"]}
+    results = {p: reference.run(n, given, pointwise=p)["sum"] for p in ("fp32", "fp19")}
+    assert (results["fp32"] != results["fp19"]).any()
+    assert (HostEngine(loadable_bytes(n)).run(given)["sum"] == results["fp32"]).all()
+    for pointwise, expected in results.items():
+        assert (HostEngine(loadable_bytes(n), pointwise=pointwise).run(given)["sum"] == expected).all()
+
+
+def test_scales_that_fp19_cannot_hold_are_named() -> None:
+    def one_conv(scale: float, multiplier: float, bias: int = 0) -> bytes:
+        n = Network()
+        n.input("in", 1, 1, 1)
+        n.conv("in", "out", np.ones((1, 1, 1, 1), np.int8), np.array([bias]), np.array([multiplier]), scale=scale)
+        n.outputs = ["out"]
+        return loadable_bytes(n)
+
+    def one_sum(scale: float) -> bytes:
+        n = Network()
+        n.input("in", 1, 1, 1, scale)
+        n.add("in", "in", "out", scale=scale)
+        n.outputs = ["out"]
+        return loadable_bytes(n)
+
+    for content, reason in (
+        (one_conv(1e-39, 1.0), "1 / .*output"),
+        (one_conv(1e30, 1e30), "op 0 .*channel 0: the scale of the accumulator"),
+        (one_conv(1e30, 1.0, 1 << 30), "op 0 .*channel 0: the bias"),
+        (one_sum(1e38), "the scale of the inputs"),
+    ):
+        HostEngine(content)
+        with pytest.raises(UninaError, match=reason):
+            HostEngine(content, pointwise="fp19")
+
+
 def test_views_and_columns_in_any_order_are_read_rightly() -> None:
     engine = HostEngine(loadable_bytes(network()))
     twisted = {k: np.asfortranarray(np.flip(v, 3)) for k, v in feeds().items()}
@@ -110,6 +150,8 @@ def test_feeds_that_do_not_fit_are_named(given: dict[str, np.ndarray], reason: s
 def test_options_that_do_not_fit_are_named() -> None:
     with pytest.raises(UninaError, match="rounding"):
         HostEngine(loadable_bytes(network()), rounding="up")
+    with pytest.raises(UninaError, match="pointwise"):
+        HostEngine(loadable_bytes(network()), pointwise="fp16")
     for threads in (0, -1, 100_000):
         with pytest.raises(UninaError, match="threads"):
             HostEngine(loadable_bytes(network()), threads=threads)

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "host/conv_kernel.h"
+#include "host/fp19.h"
 #include "host/simd_targets.h"
 #include "scalar_operators.h"
 
@@ -55,7 +56,7 @@ class HostTarget : public testing::TestWithParam<std::int64_t> {
   }
 
   void expect_scalar(Step& step, const Operator& op, const std::vector<Buffer>& inputs,
-                     const Memory& out, Rounding rounding, int threads = 1) {
+                     const Memory& out, Arithmetic arithmetic, int threads = 1) {
     ThreadPool pool(threads);
     Workspace workspace{pool, {}};
     std::vector<hwy::AlignedFreeUniquePtr<std::uint8_t[]>> scratch;
@@ -72,11 +73,16 @@ class HostTarget : public testing::TestWithParam<std::int64_t> {
       for (int y = 0; y < f.height; ++y)
         for (int x = 0; x < f.width; ++x)
           differing +=
-              element(out.buffer, k, y, x) != scalar_element(op, inputs, f, rounding, k, y, x);
+              element(out.buffer, k, y, x) != scalar_element(op, inputs, f, arithmetic, k, y, x);
     EXPECT_EQ(differing, 0) << "of " << f.channels << "x" << f.height << "x" << f.width;
   }
 
-  Rounding rounding() { return pick({0, 1}) ? Rounding::kHalfEven : Rounding::kHalfAway; }
+  Arithmetic arithmetic() {
+    return {pick({0, 1}) ? Rounding::kHalfEven : Rounding::kHalfAway,
+            pick({0, 1}) ? Pointwise::kFp19 : Pointwise::kFp32};
+  }
+
+  float scale() { return pick({0, 1}) ? 0.0625f : 0.731f; }
 
   std::mt19937 random_{7};
 };
@@ -113,11 +119,12 @@ TEST_P(HostTarget, ConvolvesLikeTheDefinition) {
     for (int i = 0; i < channels * taps; ++i)
       op.weights.push_back(static_cast<std::int8_t>(
           extreme ? (random_() % 2 ? 127 : -127) : static_cast<int>(random_() % 255) - 127));
+    out.buffer.format.scale = scale();
     for (int k = 0; k < channels; ++k) {
       op.bias.push_back(static_cast<std::int32_t>(random_() % 20001) - 10000);
       op.multiplier.push_back(std::ldexp(pick({0, 1}) ? 1.0f : 1.37f, -pick({6, 8, 10, 12})));
     }
-    const Rounding mode = rounding();
+    const Arithmetic mode = arithmetic();
     const int threads = pick({1, 1, 2, 3});
     const auto step = make_conv(op, in.buffer, out.buffer, mode, threads);
     expect_scalar(*step, op, {in.buffer}, out, mode, threads);
@@ -140,12 +147,15 @@ TEST_P(HostTarget, RoundsEveryFloatAroundEveryTie) {
     }
   }
   for (const std::int32_t sign : {1, -1}) {
-    for (const Rounding mode : {Rounding::kHalfAway, Rounding::kHalfEven}) {
+    for (const int which : {0, 1, 2, 3}) {
+      const Arithmetic mode{which % 2 ? Rounding::kHalfEven : Rounding::kHalfAway,
+                            which / 2 ? Pointwise::kFp19 : Pointwise::kFp32};
       Operator op;
       op.type = OperatorType::kConv;
       op.weights.assign(values.size(), 0);
       op.bias.assign(values.size(), sign);
       op.multiplier = values;
+      if (mode.pointwise == Pointwise::kFp19) op.multiplier[0] = 1e38f;  // the largest is refused
       const Memory in = tensor(1, 1, 1);
       Memory out = tensor(static_cast<int>(values.size()), 1, 1);
       const auto step = make_conv(op, in.buffer, out.buffer, mode, 1);
@@ -157,13 +167,15 @@ TEST_P(HostTarget, RoundsEveryFloatAroundEveryTie) {
 TEST_P(HostTarget, AddsPoolsAndClampsLikeTheDefinition) {
   for (int round = 0; round < 40; ++round) {
     const int channels = pick({1, 31, 32, 50}), height = pick({1, 6, 9}), width = pick({1, 8, 21});
-    const Memory a = tensor(channels, height, width), b = tensor(channels, height, width);
+    Memory a = tensor(channels, height, width), b = tensor(channels, height, width);
+    a.buffer.format.scale = b.buffer.format.scale = scale();
     Operator op;
     op.type = OperatorType::kAdd;
     op.multiplier = {pick({0, 1}) ? 0.5f : 0.731f};
     op.relu = pick({0, 1});
-    const Rounding mode = rounding();
+    const Arithmetic mode = arithmetic();
     Memory sum = tensor(channels, height, width);
+    sum.buffer.format.scale = scale();
     expect_scalar(*make_add(op, a.buffer, b.buffer, sum.buffer, mode), op, {a.buffer, b.buffer},
                   sum, mode);
 
@@ -182,15 +194,34 @@ TEST_P(HostTarget, AddsPoolsAndClampsLikeTheDefinition) {
   }
 }
 
+TEST(Fp19, IsTheNearestWithElevenSignificantBits) {
+  std::mt19937 random{5};
+  std::vector<std::uint32_t> patterns = {0,          0x00001000, 0x00001001, 0x00003000, 0x007fefff,
+                                         0x007ff000, 0x7f7fefff, 0x7f7ff000, 0x7f800000};
+  for (int i = 0; i < 100000; ++i) patterns.push_back(random() & 0x7fffffffu);
+  for (int i = 0; i < 1000; ++i)  // around ties
+    for (const std::uint32_t low : {0xfffu, 0x1000u, 0x1001u})
+      patterns.push_back((random() & 0x7fffe000u) | low);
+  for (const std::uint32_t positive : patterns) {
+    if (positive > 0x7f800000u) continue;  // not a number
+    for (const std::uint32_t pattern : {positive, positive | 0x80000000u}) {
+      float value;
+      std::memcpy(&value, &pattern, sizeof value);
+      EXPECT_EQ(to_fp19(value), scalar_fp19(value)) << std::hex << pattern;
+    }
+  }
+}
+
 // Guards the tests above against testing one target six times.
 TEST(HostTargets, EveryTargetHasItsOwnKernel) {
   std::set<const ConvTarget*> kernels;
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::SetSupportedTargetsForTest(target);
-    kernels.insert(&best_conv_target());
+    kernels.insert(&best_conv_target(Pointwise::kFp32));
+    kernels.insert(&best_conv_target(Pointwise::kFp19));
     hwy::SetSupportedTargetsForTest(0);
   }
-  EXPECT_EQ(kernels.size(), hwy::SupportedAndGeneratedTargets().size());
+  EXPECT_EQ(kernels.size(), 2 * hwy::SupportedAndGeneratedTargets().size());
 }
 
 INSTANTIATE_TEST_SUITE_P(, HostTarget, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),

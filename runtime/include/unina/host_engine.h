@@ -14,9 +14,21 @@ namespace unina {
 
 enum class Rounding { kHalfAway, kHalfEven };
 
+// In what the engine computes between the int32 accumulator and the rounding to int8.
+enum class Pointwise {
+  kFp32,  // one float32 multiplication: the definition that bundles are made and judged with
+  kFp19,  // FP19 (1 + 8 + 10 bits) at every step: emulates what is known of the DLA
+};
+
+struct Arithmetic {
+  Rounding rounding = Rounding::kHalfAway;
+  Pointwise pointwise = Pointwise::kFp32;
+};
+
 struct HostEngineOptions {
   int threads = 1;                   // 1 = the caller's thread only
   std::optional<Rounding> rounding;  // overrides the loadable's
+  Pointwise pointwise = Pointwise::kFp32;
 };
 
 class HostEngine final : public Accelerator {

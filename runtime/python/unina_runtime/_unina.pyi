@@ -71,12 +71,19 @@ class HostEngine:
         source: a path, or the file's bytes.
         threads: that compute, the caller's among them; the result is the same for every number.
         rounding: "half-away" or "half-even" instead of the loadable's own.
+        pointwise: between accumulator and int8, "fp32", or "fp19" to emulate what is known of the DLA's arithmetic.
 
     Raises:
         UninaError: the loadable is damaged, or larger than this engine takes.
     """
 
-    def __init__(self, source: str | PathLike[str] | bytes, threads: int = 1, rounding: str | None = None) -> None: ...
+    def __init__(
+        self,
+        source: str | PathLike[str] | bytes,
+        threads: int = 1,
+        rounding: str | None = None,
+        pointwise: str = "fp32",
+    ) -> None: ...
     @property
     def inputs(self) -> list[tuple[str, tuple[int, int, int, int], float]]:
         """Name, shape (1, C, H, W) and scale of every input; real = scale · int8."""

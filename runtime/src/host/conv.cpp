@@ -9,6 +9,7 @@
 
 #include "host/conv_kernel.h"
 #include "host/conv_parameters.h"
+#include "host/fp19.h"
 #include "host/step.h"
 #include "unina/error.h"
 
@@ -51,8 +52,8 @@ std::vector<TileSlot> cover(int width, int groups, const ConvTarget& target) {
 
 class Conv final : public Step {
  public:
-  Conv(const Operator& op, const Buffer& in, const Buffer& out, Rounding rounding, int threads)
-      : target_(best_conv_target()),
+  Conv(const Operator& op, const Buffer& in, const Buffer& out, Arithmetic arithmetic, int threads)
+      : target_(best_conv_target(arithmetic.pointwise)),
         in_(in),
         out_(out),
         kernel_(op.kernel),
@@ -60,11 +61,12 @@ class Conv final : public Step {
         dilation_(op.dilation),
         pads_(op.pads),
         low_(op.relu ? 0.0f : -128.0f),
-        rounding_(static_cast<int>(rounding)) {
+        inverse_(arithmetic.pointwise == Pointwise::kFp19 ? inverse_fp19(out.format.scale) : 0.0f),
+        rounding_(static_cast<int>(arithmetic.rounding)) {
     choose_form(op);
     lay_out_scratch(threads);
     parameters_ =
-        pack_parameters(op, in.format, out.format, target_,
+        pack_parameters(op, in.format, out.format, target_, arithmetic.pointwise,
                         [this](int block, int ky, int kx) { return pixel_offset(block, ky, kx); });
     if (form_ != PixelForm::kUnpacked)
       for (int groups = 1; groups <= target_.max_groups; ++groups)
@@ -156,6 +158,8 @@ class Conv final : public Step {
     tile.weights = parameters_.weights.get() + block.weights;
     tile.bias = parameters_.bias.get() + block.first_channel;
     tile.multiplier = parameters_.multiplier.get() + block.first_channel;
+    if (parameters_.addend) tile.addend = parameters_.addend.get() + block.first_channel;
+    tile.inverse = inverse_;
     tile.low = low_;
     return tile;
   }
@@ -251,6 +255,7 @@ class Conv final : public Step {
   Extent kernel_, stride_, dilation_;
   Pads pads_;
   float low_;
+  float inverse_;  // FP19 only
   int rounding_;
   PixelForm form_ = PixelForm::kBlock;
 
@@ -268,8 +273,8 @@ class Conv final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> make_conv(const Operator& op, const Buffer& in, const Buffer& out,
-                                Rounding rounding, int threads) {
-  return std::make_unique<Conv>(op, in, out, rounding, threads);
+                                Arithmetic arithmetic, int threads) {
+  return std::make_unique<Conv>(op, in, out, arithmetic, threads);
 }
 
 }  // namespace unina::host

@@ -121,7 +121,7 @@ constexpr Size size_of(int groups) {
 constexpr int kBlockPixelBytes = kBlockChannels / kChannelsPerUnit * kUnitBytes;
 constexpr int kThinPixelBytes = 4 / kChannelsPerUnit * kUnitBytes;
 
-template <PixelForm kForm, int kGroups, int kPixels, Rounding kRounding>
+template <PixelForm kForm, int kGroups, int kPixels, Rounding kRounding, Pointwise kPointwise>
 void convolve(const ConvTile& tile) {
   constexpr D32 d;
   constexpr int kVectors = kGroups * kGroup / kLanes;
@@ -164,7 +164,15 @@ void convolve(const ConvTile& tile) {
 #pragma GCC unroll 24
     for (int p = 0; p < kPixels; ++p) {
       if (p >= count) break;
-      store_int8(d, requantise<kRounding>(d, acc[p][v], multiplier, low), out + p * kBlockChannels);
+      std::int8_t* to = out + p * kBlockChannels;
+      if constexpr (kPointwise == Pointwise::kFp32) {
+        store_int8(d, requantise<kRounding>(d, acc[p][v], multiplier, low), to);
+      } else {
+        const auto addend = hn::Load(df, tile.addend + v * kLanes);
+        const auto inverse = hn::Set(df, tile.inverse);
+        const auto q = requantise_fp19<kRounding>(d, acc[p][v], multiplier, addend, inverse, low);
+        store_int8(d, q, to);
+      }
     }
   }
 }
@@ -218,42 +226,50 @@ void pack_thin(const std::int8_t* from, std::size_t step, std::uint8_t* to, int 
   }
 }
 
-template <PixelForm kForm, int kGroups, int kSize>
+template <PixelForm kForm, Pointwise kPointwise, int kGroups, int kSize>
 void add_tile(ConvTarget& target) {
   constexpr int kPixels = size_of(kGroups).pixels[kSize];
   auto& entry = target.tiles[static_cast<int>(kForm)][kGroups - 1][kSize];
   entry[static_cast<int>(Rounding::kHalfAway)] =
-      convolve<kForm, kGroups, kPixels, Rounding::kHalfAway>;
+      convolve<kForm, kGroups, kPixels, Rounding::kHalfAway, kPointwise>;
   entry[static_cast<int>(Rounding::kHalfEven)] =
-      convolve<kForm, kGroups, kPixels, Rounding::kHalfEven>;
+      convolve<kForm, kGroups, kPixels, Rounding::kHalfEven, kPointwise>;
   target.tile_pixels[kGroups - 1][kSize] = kPixels;
 }
 
-template <PixelForm kForm, int kGroups = 1>
+template <Pointwise kPointwise>
+constexpr int kMostGroups = kPointwise == Pointwise::kFp32 ? kGroupsOfTarget : 1;
+
+template <PixelForm kForm, Pointwise kPointwise, int kGroups = 1>
 void add_tiles(ConvTarget& target) {
-  add_tile<kForm, kGroups, 0>(target);
-  add_tile<kForm, kGroups, 1>(target);
-  add_tile<kForm, kGroups, 2>(target);
-  add_tile<kForm, kGroups, 3>(target);
-  if constexpr (kGroups < kGroupsOfTarget) add_tiles<kForm, kGroups + 1>(target);
+  add_tile<kForm, kPointwise, kGroups, 0>(target);
+  add_tile<kForm, kPointwise, kGroups, 1>(target);
+  add_tile<kForm, kPointwise, kGroups, 2>(target);
+  add_tile<kForm, kPointwise, kGroups, 3>(target);
+  if constexpr (kGroups < kMostGroups<kPointwise>)
+    add_tiles<kForm, kPointwise, kGroups + 1>(target);
 }
 
-const ConvTarget& conv_target() {
+template <Pointwise kPointwise>
+const ConvTarget& make_target() {
   static const ConvTarget result = [] {
     ConvTarget target{};
     target.channels_per_unit = kChannelsPerUnit;
     target.has_unpacked = kHasUnpacked;
     target.zero = kZero;
-    target.max_groups = kGroupsOfTarget;
-    add_tiles<PixelForm::kBlock>(target);
-    add_tiles<PixelForm::kThin>(target);
-    if constexpr (kHasUnpacked) add_tiles<PixelForm::kUnpacked>(target);
+    target.max_groups = kMostGroups<kPointwise>;
+    add_tiles<PixelForm::kBlock, kPointwise>(target);
+    add_tiles<PixelForm::kThin, kPointwise>(target);
+    if constexpr (kHasUnpacked) add_tiles<PixelForm::kUnpacked, kPointwise>(target);
     target.pack_block = pack_block;
     target.pack_thin = pack_thin;
     return target;
   }();
   return result;
 }
+
+const ConvTarget& conv_target() { return make_target<Pointwise::kFp32>(); }
+const ConvTarget& conv_target_fp19() { return make_target<Pointwise::kFp19>(); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace unina::host
@@ -266,8 +282,12 @@ HWY_AFTER_NAMESPACE();
 namespace unina::host {
 
 HWY_EXPORT(conv_target);
+HWY_EXPORT(conv_target_fp19);
 
-const ConvTarget& best_conv_target() { return HWY_DYNAMIC_DISPATCH(conv_target)(); }
+const ConvTarget& best_conv_target(Pointwise pointwise) {
+  return pointwise == Pointwise::kFp32 ? HWY_DYNAMIC_DISPATCH(conv_target)()
+                                       : HWY_DYNAMIC_DISPATCH(conv_target_fp19)();
+}
 
 }  // namespace unina::host
 #endif  // HWY_ONCE

@@ -29,8 +29,10 @@ struct ConvTile {
   const UnitRun* runs;
   const UnitRun* runs_end;
   const std::uint8_t* weights;   // [unit][group][16 output channels][unit bytes]
-  const std::int32_t* bias;      // [group][16]
-  const float* multiplier;       // [group][16]
+  const std::int32_t* bias;      // [group][16]; in FP19 only what the form of the pixels asks for
+  const float* multiplier;       // [group][16]; in FP19 from accumulator to real
+  const float* addend;           // [group][16]; FP19 only: the bias, real
+  float inverse;                 // FP19 only: 1 / scale of the output
   float low;                     // 0 with ReLU, else -128
   std::int8_t* out[kMaxGroups];  // the first pixel's 16 bytes of every group
   int count;                     // pixels to store; the tile may reach beyond them
@@ -46,7 +48,7 @@ constexpr int kPixelForms = 3;
 
 using ConvTileFunction = void (*)(const ConvTile& tile);
 
-// One Highway target's way to convolve.
+// One Highway target's way to convolve in one kind of pointwise arithmetic.
 struct ConvTarget {
   int channels_per_unit;  // 4 or 2
   bool has_unpacked;      // can read CHW32 as it is
@@ -62,7 +64,7 @@ struct ConvTarget {
   int thin_pixel_bytes() const { return 4 / channels_per_unit * kUnitBytes; }
 };
 
-// That of the best target that this CPU has.
-const ConvTarget& best_conv_target();
+// That of the best target that this CPU has. FP19's has small tiles only: it is there to be exact.
+const ConvTarget& best_conv_target(Pointwise pointwise);
 
 }  // namespace unina::host

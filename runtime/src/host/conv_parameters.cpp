@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "host/fp19.h"
 #include "unina/error.h"
 
 namespace unina::host {
@@ -24,9 +25,11 @@ hwy::AlignedFreeUniquePtr<T[]> zeros(std::size_t count) {
 class Packer {
  public:
   Packer(const Operator& op, const TensorFormat& in, const TensorFormat& out,
-         const ConvTarget& target, const PixelOffset& pixel_offset)
+         const ConvTarget& target, Pointwise pointwise, const PixelOffset& pixel_offset)
       : op_(op),
         target_(target),
+        pointwise_(pointwise),
+        output_scale_(out.scale),
         pixel_offset_(pixel_offset),
         channels_(out.channels),
         pixel_channels_(in.channels_per_pixel()),
@@ -143,6 +146,8 @@ class Packer {
     const auto padded = static_cast<std::size_t>(round_up(channels_, kGroup));
     result_.bias = zeros<std::int32_t>(padded);
     result_.multiplier = zeros<float>(padded);
+    const bool fp19 = pointwise_ == Pointwise::kFp19;
+    if (fp19) result_.addend = zeros<float>(padded);
     const std::size_t taps = op_.weights.size() / static_cast<std::size_t>(channels_);
     for (std::size_t k = 0; k < op_.bias.size(); ++k) {
       // What stands for zero is added to every pixel, padding included; its part of the sum comes
@@ -150,14 +155,24 @@ class Packer {
       std::uint32_t sum = 0;
       for (std::size_t tap = 0; tap < taps; ++tap)
         sum += static_cast<std::uint32_t>(std::int32_t{op_.weights[k * taps + tap]});
-      result_.bias[k] = static_cast<std::int32_t>(static_cast<std::uint32_t>(op_.bias[k]) -
-                                                  sum * std::uint32_t{target_.zero});
+      result_.bias[k] = static_cast<std::int32_t>(
+          static_cast<std::uint32_t>(fp19 ? 0 : op_.bias[k]) - sum * std::uint32_t{target_.zero});
       result_.multiplier[k] = op_.multiplier[k];
+      if (fp19) {
+        const float step =
+            op_.multiplier[k] * output_scale_;  // scale of the input * of the weights
+        const std::string channel = "channel " + std::to_string(k) + ": ";
+        result_.multiplier[k] = settled_fp19(step, channel + "the scale of the accumulator");
+        result_.addend[k] =
+            settled_fp19(static_cast<float>(op_.bias[k]) * step, channel + "the bias");
+      }
     }
   }
 
   const Operator& op_;
   const ConvTarget& target_;
+  const Pointwise pointwise_;
+  const float output_scale_;
   const PixelOffset& pixel_offset_;
   const int channels_;        // of the output
   const int pixel_channels_;  // input channels that share a pixel: 4 or 32
@@ -168,8 +183,9 @@ class Packer {
 }  // namespace
 
 ConvParameters pack_parameters(const Operator& op, const TensorFormat& in, const TensorFormat& out,
-                               const ConvTarget& target, const PixelOffset& pixel_offset) {
-  return Packer(op, in, out, target, pixel_offset).pack();
+                               const ConvTarget& target, Pointwise pointwise,
+                               const PixelOffset& pixel_offset) {
+  return Packer(op, in, out, target, pointwise, pixel_offset).pack();
 }
 
 }  // namespace unina::host

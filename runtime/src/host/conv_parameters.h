@@ -25,6 +25,7 @@ struct ConvParameters {
   hwy::AlignedFreeUniquePtr<std::uint8_t[]> weights;
   hwy::AlignedFreeUniquePtr<std::int32_t[]> bias;  // a multiple of 16 channels, the rest zero
   hwy::AlignedFreeUniquePtr<float[]> multiplier;   // likewise
+  hwy::AlignedFreeUniquePtr<float[]> addend;       // likewise, FP19 only
 };
 
 // Bytes from a tile's first pixel to the pixel of channel block `block` that tap (ky, kx) reads.
@@ -32,8 +33,10 @@ using PixelOffset = std::function<std::int64_t(int block, int ky, int kx)>;
 
 // Groups, depthwise among them, become dense convolutions of the channels that a block of outputs
 // touches, with zero weights where an output and an input belong to different groups.
-// Throws unina::Error when that takes more than 1 GiB.
+// Throws unina::Error when that takes more than 1 GiB, or FP19 can't hold a channel's scale or
+// bias.
 ConvParameters pack_parameters(const Operator& op, const TensorFormat& in, const TensorFormat& out,
-                               const ConvTarget& target, const PixelOffset& pixel_offset);
+                               const ConvTarget& target, Pointwise pointwise,
+                               const PixelOffset& pixel_offset);
 
 }  // namespace unina::host

@@ -47,7 +47,7 @@ struct HostEngine::Graph {
 
 HostEngine::Graph::Graph(const host::Loadable& loadable, const HostEngineOptions& options)
     : pool(options.threads), workspace{pool, {}} {
-  const Rounding rounding = options.rounding.value_or(loadable.rounding);
+  const Arithmetic arithmetic{options.rounding.value_or(loadable.rounding), options.pointwise};
   const host::MemoryPlan plan = host::plan_memory(loadable);
   arena = hwy::AllocateAligned<std::int8_t>(plan.bytes);
   if (!arena) throw Error("no memory for " + std::to_string(plan.bytes) + " bytes of activations");
@@ -69,11 +69,11 @@ HostEngine::Graph::Graph(const host::Loadable& loadable, const HostEngineOptions
     const host::Buffer in = buffer(op.inputs[0]);
     switch (op.type) {
       case host::OperatorType::kConv:
-        return host::make_conv(op, in, out, rounding, options.threads);
+        return host::make_conv(op, in, out, arithmetic, options.threads);
       case host::OperatorType::kRelu:
         return host::make_relu(in, out);
       case host::OperatorType::kAdd:
-        return host::make_add(op, in, buffer(op.inputs[1]), out, rounding);
+        return host::make_add(op, in, buffer(op.inputs[1]), out, arithmetic);
       case host::OperatorType::kConcat: {
         std::vector<host::Buffer> parts;
         for (const int tensor : op.inputs) parts.push_back(buffer(tensor));

@@ -40,12 +40,13 @@ struct Buffer {
 };
 
 // Inputs of every operator but a conv are CHW32; so are all outputs. `threads` is how many share
-// the work. They throw unina::Error when the memory they would need is absurd.
+// the work. They throw unina::Error when the memory they would need is absurd, or a scale has no
+// place in FP19.
 std::unique_ptr<Step> make_conv(const Operator& op, const Buffer& in, const Buffer& out,
-                                Rounding rounding, int threads);
+                                Arithmetic arithmetic, int threads);
 std::unique_ptr<Step> make_relu(const Buffer& in, const Buffer& out);
 std::unique_ptr<Step> make_add(const Operator& op, const Buffer& a, const Buffer& b,
-                               const Buffer& out, Rounding rounding);
+                               const Buffer& out, Arithmetic arithmetic);
 std::unique_ptr<Step> make_concat(const std::vector<Buffer>& inputs, const Buffer& out);
 std::unique_ptr<Step> make_maxpool(const Operator& op, const Buffer& in, const Buffer& out);
 std::unique_ptr<Step> make_resize(const Operator& op, const Buffer& in, const Buffer& out);
