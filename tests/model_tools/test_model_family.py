@@ -11,9 +11,11 @@ import torch
 import yaml
 from torch import nn
 
-from unina.cli.models import deploy_graph, family, main, markdown
-from unina.dla.estimate import MAXN, at_size, estimate
-from unina.dla.graph import Concat, Conv, Graph, MaxPool, Resize
+from unina.cli.models import deploy_network, family, main, markdown
+from unina.dla.estimate import estimate
+from unina.dla.input_size import at_size
+from unina.dla.network import Network, Node
+from unina.dla.platforms import MAXN
 from unina.model import Detector, ModelSpec
 from unina.model.plan import PLANS
 from unina.model.spec import Backbone, Block
@@ -29,8 +31,8 @@ def spec_of(backbone: str, levels: str, reg_max: int, block: str = "qarep", size
 
 
 @lru_cache
-def graph_of(backbone: str, levels: str, reg_max: int) -> Graph:
-    return deploy_graph(spec_of(backbone, levels, reg_max))
+def network_of(backbone: str, levels: str, reg_max: int) -> Network:
+    return deploy_network(spec_of(backbone, levels, reg_max))
 
 
 NETWORKS = list(product(BACKBONES, LEVELS, (16, 1)))
@@ -66,50 +68,57 @@ def test_the_deployed_network_equals_the_trained_one(backbone: str, levels: str,
 @pytest.mark.parametrize(("height", "width"), [(640, 640), (384, 1280)])
 def test_the_limits_of_the_dla_are_kept(backbone: str, levels: str, reg_max: int, height: int, width: int) -> None:
     """TensorRT 8.5.3 developer guide, DLA layer restrictions; the buffer test is the pseudo-code of its 8.4 guide."""
-    graph = at_size(graph_of(backbone, levels, reg_max), height, width)
-    for op in graph.ops:
-        shape = graph.shapes[op.output]
-        assert all(1 <= size <= 8192 for size in shape[1:]), op.name
-        if isinstance(op, Conv):
-            assert max(op.kernel) <= 32 and max(op.stride) <= 8 and max(op.dilation) <= 32 and op.groups == 1, op.name
-            assert max(op.pads) <= 31 and max(op.pads) < max(op.kernel), op.name
-            assert convolution_buffer_banks(op, graph) <= 16, op.name
-        if isinstance(op, MaxPool):
-            assert max(op.kernel) <= 8 and max(op.stride) <= 16 and max(op.pads) <= 7, op.name
-        if isinstance(op, Resize):
-            assert min(op.factor) >= 1 and max(op.factor) <= 32, op.name
-        if isinstance(op, Concat):
-            assert len({graph.shapes[name][2:] for name in op.inputs}) == 1, op.name
+    network = at_size(network_of(backbone, levels, reg_max), height, width)
+    assert {node.op for node in network.nodes} <= {"Conv", "Relu", "MaxPool", "Resize", "Concat"}
+    for node in network.nodes:
+        shape = network.shape(node.outputs[0])
+        assert shape and all(1 <= size <= 8192 for size in shape[1:]), node.name
+        read = node.attributes
+        if node.op == "Conv":
+            kernel = network.constants[node.inputs[1]].shape[2:]
+            assert max(kernel) <= 32 and max(read.get("strides", (1,))) <= 8, node.name
+            assert max(read.get("dilations", (1,))) <= 32 and read.get("group", 1) == 1, node.name
+            assert max(read.get("pads", (0,))) <= 31 and max(read.get("pads", (0,))) < max(kernel), node.name
+            assert convolution_buffer_banks(node, network) <= 16, node.name
+        if node.op == "MaxPool":
+            assert max(read["kernel_shape"]) <= 8 and max(read["strides"]) <= 16 and max(read["pads"]) <= 7, node.name
+        if node.op == "Resize":
+            factors = network.constants[node.inputs[2]]
+            assert set(factors[:2]) == {1} and all(factor in range(1, 33) for factor in factors[2:]), node.name
+        if node.op == "Concat":
+            assert len({network.shape(name)[2:] for name in node.inputs}) == 1, node.name
 
 
-def convolution_buffer_banks(op: Conv, graph: Graph) -> int:
+def convolution_buffer_banks(node: Node, network: Network) -> int:
     """Banks of 32 KiB that weights of one output channel and the input rows of one output row take, INT8."""
-    _, channels, _, width = graph.shapes[op.inputs[0]]
-    rows, columns = op.kernel
+    _, channels, _, width = network.shape(node.inputs[0])
+    rows, columns = network.constants[node.inputs[1]].shape[2:]
     weight_banks = math.ceil(math.ceil(channels * rows * columns / 128) * 128 / 32768)
     entries = math.ceil(math.ceil(channels / 32) * width / 4)
-    return weight_banks + math.ceil(entries * ((rows - 1) * op.dilation[0] + 1) / 256)
+    dilation = node.attributes.get("dilations", (1, 1))[0]
+    return weight_banks + math.ceil(entries * ((rows - 1) * dilation + 1) / 256)
 
 
 @pytest.mark.parametrize(("backbone", "levels"), list(product(BACKBONES, LEVELS)))
 def test_widths_fill_the_dlas_atoms(backbone: str, levels: str) -> None:
     """32 channels are computed together; pico, which no car runs, keeps to 8. More than 512 are never worth it."""
     atom = 8 if backbone == "pico" else 32
-    graph = graph_of(backbone, levels, 16)
-    for op in graph.ops:
-        if isinstance(op, Conv) and op.output not in graph.outputs:
-            assert op.weight.shape[0] % atom == 0 and op.weight.shape[0] <= 512, op.name
+    network = network_of(backbone, levels, 16)
+    for node in network.nodes:
+        if node.op == "Conv" and node.outputs[0] not in network.outputs:
+            outputs = network.constants[node.inputs[1]].shape[0]
+            assert outputs % atom == 0 and outputs <= 512, node.name
 
 
 def test_a_larger_backbone_takes_longer_at_the_default_levels() -> None:
-    found = [estimate(at_size(graph_of(backbone, "P2–P4", 16), 640, 640)) for backbone in BACKBONES]
+    found = [estimate(at_size(network_of(backbone, "P2–P4", 16), 640, 640)) for backbone in BACKBONES]
     assert [one.macs for one in found] == sorted(one.macs for one in found)
     assert [one.latency_ms for one in found] == sorted(one.latency_ms for one in found)
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_every_spec_that_ships_is_estimated_below_two_milliseconds(path: Path) -> None:
-    found = estimate(deploy_graph(ModelSpec(**yaml.safe_load(path.read_text())["model"])))
+    found = estimate(deploy_network(ModelSpec(**yaml.safe_load(path.read_text())["model"])))
     assert found.mode == MAXN
     assert found.latency_ms <= 2.0, str(found)
 

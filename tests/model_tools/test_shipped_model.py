@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 
 from unina.data import Sample, load_dataset, read_image
 from unina.data.scenes.render import render_scene
 from unina.dla.estimate import estimate
-from unina.dla.graph import read_graph
+from unina.dla.input_size import at_size
+from unina.dla.network import read_network
 from unina.evaluate import Head, HostStage, centred, map_classes, onnx_maps, score_as
 from unina.model import load_checkpoint
 from unina_runtime import Detector
@@ -41,8 +41,10 @@ def test_every_file_is_the_one_that_the_manifest_names(manifest: dict) -> None:
 def test_it_is_the_detector_that_was_promised(manifest: dict) -> None:
     assert manifest["classes"] == CLASSES
     assert (manifest["input"]["height"], manifest["input"]["width"]) == (640, 640)
-    found = estimate(read_graph(onnx.load(BUNDLE / "model.onnx")))
-    assert found.latency_ms <= 2.0
+    network = read_network(BUNDLE / "model.onnx")
+    found, wide = estimate(network), estimate(at_size(network, 384, 1280))
+    assert not found.missing and found.latency_ms <= 2.0, str(found)
+    assert wide.latency_ms / found.latency_ms == pytest.approx(1.2, abs=0.05), "a fifth more cells"
 
 
 def test_neither_bundle_nor_card_names_a_place_on_a_disk() -> None:

@@ -5,17 +5,16 @@ import json
 import sys
 from pathlib import Path
 
-import onnx
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from unina.cli.models import deploy_graph
+from unina.cli.models import deploy_network
 from unina.data import image_size, load_dataset
 from unina.data.whole import check_place, write_whole
 from unina.dla.estimate import Estimate, estimate
-from unina.dla.graph import read_graph
+from unina.dla.network import read_network
 from unina.evaluate.bootstrap import Difference, paired_bootstrap
 from unina.evaluate.figures import rows
 from unina.evaluate.jsonl import detections_line, source_name
@@ -125,8 +124,8 @@ def _differences(
 def dla_estimate(subject: Subject) -> Estimate | None:
     """How long one picture takes on one DLA at the input size that is evaluated; None for saved detections."""
     if subject.onnx is not None:
-        return estimate(read_graph(onnx.load(subject.onnx)))
-    return estimate(deploy_graph(subject.spec, len(subject.classes))) if subject.spec is not None else None
+        return estimate(read_network(subject.onnx))
+    return estimate(deploy_network(subject.spec, len(subject.classes))) if subject.spec is not None else None
 
 
 def table(summaries: dict[str, Summary], expected: Estimate | None) -> Table:

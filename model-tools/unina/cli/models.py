@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, get_args
 
-from unina.dla.estimate import POWER_MODES, UNCERTAINTY, PowerMode, at_size, estimate
-from unina.dla.graph import Conv, Graph, read_graph
+from unina.dla.estimate import UNCERTAINTY, estimate
+from unina.dla.input_size import at_size
+from unina.dla.network import Network, read_network
+from unina.dla.platforms import POWER_MODES, PowerMode
 
 if TYPE_CHECKING:  # torch takes seconds to load: --help need not wait
     from unina.model import ModelSpec
@@ -40,7 +42,7 @@ class ModelRow:
     """estimate for one DLA, by input size"""
 
 
-def deploy_graph(spec: "ModelSpec", classes: int = CLASSES) -> Graph:
+def deploy_network(spec: "ModelSpec", classes: int = CLASSES) -> Network:
     """The deploy graph of an untrained detector at the input size of the spec; all that an estimate needs.
 
     Traced small and then stretched: no operator's shape depends on the input size in any other way.
@@ -51,12 +53,12 @@ def deploy_graph(spec: "ModelSpec", classes: int = CLASSES) -> Graph:
 
 
 @lru_cache(maxsize=32)
-def traced(spec: "ModelSpec", classes: int) -> Graph:
+def traced(spec: "ModelSpec", classes: int) -> Network:
     """The deploy graph of an untrained detector."""
     from unina.export.onnx_graph import export_onnx  # noqa: PLC0415
     from unina.model import Detector  # noqa: PLC0415
 
-    return read_graph(export_onnx(Detector(spec, classes).deploy()))
+    return read_network(export_onnx(Detector(spec, classes).deploy()))
 
 
 def model_row(backbone: str, levels: str, sizes: Sequence[tuple[int, int]], mode: PowerMode) -> ModelRow:
@@ -65,13 +67,15 @@ def model_row(backbone: str, levels: str, sizes: Sequence[tuple[int, int]], mode
 
     width, height = sizes[0]
     spec = ModelSpec(backbone=backbone, levels=LEVELS[levels], input_height=height, input_width=width)  # type: ignore[arg-type]
-    graph = deploy_graph(spec)
+    network = deploy_network(spec)
     gmac, latency = {}, {}
     for width, height in sizes:
-        found = estimate(at_size(graph, height, width), mode)
+        found = estimate(at_size(network, height, width), mode)
         gmac[f"{width}×{height}"] = found.macs / 1e9
         latency[f"{width}×{height}"] = found.latency_ms
-    parameters = sum(op.weight.size + op.bias.size for op in graph.ops if isinstance(op, Conv))
+    parameters = sum(
+        network.constants[name].size for node in network.nodes if node.op == "Conv" for name in node.inputs[1:]
+    )
     return ModelRow(backbone, levels, parameters, gmac, latency)
 
 

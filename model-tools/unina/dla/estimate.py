@@ -1,40 +1,27 @@
-"""Latency of a deploy graph on one Orin DLA, everything INT8: per layer the longer of arithmetic and DRAM traffic.
+"""Latency of a network on one Orin DLA: per step the longer of arithmetic and DRAM traffic (docs/estimator.md).
 
-Nobody publishes such a model for Orin. The form and its constants were fitted on NVIDIA's figures for five networks
-(Deep-Learning-Accelerator-SW README, JetPack 5.1.1): 3 % mean and 9 % worst on those, about 12 % and 18 % when form and
-constants are chosen without the network they are tried on. The engine's other pieces follow the open NVDLA (channels in
-atoms of 32 bytes, pooling and element-wise work in processors of their own).
+Nobody publishes such a model for Orin. The form and its constants were fitted on NVIDIA's figures
+(Deep-Learning-Accelerator-SW README, JetPack 5.1.1) by `model-tools/estimator/fit.py`. The engine's other pieces follow
+the open NVDLA (channels in atoms of 32 bytes, pooling and element-wise work in processors of their own).
 """
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
 
-from unina.dla.graph import Add, Concat, Conv, Graph, Op, Shape
+from unina.dla.network import Network
+from unina.dla.platforms import MAXN, PowerMode
+from unina.dla.steps import Convolution, Map, NotEstimated, Plan, Step, plan
+
+Precision = Literal["int8", "fp16"]
+BYTES: dict[Precision, int] = {"int8": 1, "fp16": 2}
 
 UNCERTAINTY = 0.15
-"""Half the width of the band around every estimate; it is part of the estimate and always printed with it."""
-
-
-@dataclass(frozen=True)
-class PowerMode:
-    """Clocks of a power mode (nvpmodel); those of the DLA core and of the memory are all that the estimate needs."""
-
-    name: str
-    clock_mhz: float
-    emc_mhz: float
-
-
-POWER_MODES: dict[str, PowerMode] = {
-    mode.name: mode
-    for mode in (
-        PowerMode("MAXN", 1600.0, 3200.0),
-        PowerMode("50W", 1404.0, 3200.0),  # from the ratio of NVIDIA's TOPS figures
-        PowerMode("30W", 1369.6, 3200.0),
-        PowerMode("15W", 614.4, 2133.0),
-    )
-}
-"""Jetson AGX Orin 64 GB."""
-MAXN = POWER_MODES["MAXN"]
+"""Half the width of the band around an estimate, for ordinary convolutions in INT8; always printed with it."""
+WIDER = {"grouped": 0.25, "depthwise": 0.25, "sparse": 0.25, "SiLU": 0.25, "FP16": 0.5}
+"""The same for a network with work that rests on one published network or none."""
+RARE = 0.05
+"""Part of the time below which such work does not widen the band."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +30,8 @@ class DlaConstants:
 
     macs_per_cycle: float = 8192.0
     """dense INT8: 105 TOPS sparse for two cores at 1.6 GHz (NVIDIA)"""
+    fp16_macs_per_cycle: float = 200.0
+    """from one pair of rows (YOLOv5s with three and seven FP16 convolutions)"""
     efficiency: float = 0.862
     """part of them that a convolution reaches, channels rounded up; fitted, 0.85–0.89 with any network left out"""
     image_efficiency: float = 0.5
@@ -50,7 +39,7 @@ class DlaConstants:
     stride_cost: float = 4 / 3
     """a strided convolution larger than 1×1 takes a third more; fitted"""
     atom: int = 32
-    """channels are stored and computed in groups of this many bytes (NVDLA)"""
+    """bytes of channels that are stored and computed together (NVDLA)"""
     depthwise_per_cycle: float = 5.3
     """outputs of a depthwise 3×3; rests on one network"""
     pass_per_cycle: float = 64.0
@@ -63,6 +52,10 @@ class DlaConstants:
     """of weights or input held while the other streams by; 128–256 KiB fit about as well"""
     layer_us: float = 0.7
     """between two layers; NVIDIA's layer trace, and 0–2 fit equally"""
+    sparse_speed: float = 1.49
+    """of an eligible convolution with 2 of 4 weights zero; one fit over four networks, good for the mean only"""
+    sparse_weights: float = 0.625
+    """of the bytes: half the values and a bit each"""
 
 
 ORIN = DlaConstants()
@@ -76,11 +69,14 @@ class LayerEstimate:
     """of the operator that gives the step its name"""
     kind: str
     """such as "Conv 3×3/2 + Relu" """
-    shape: Shape
+    shape: tuple[int, ...]
     """of the tensor that it writes"""
+    precision: Precision
     macs: int
     """multiplications that the network asks for, without those on padding channels"""
     dram_bytes: int
+    cycles: float
+    """of the multipliers or of the other processors"""
     compute_ms: float
     dram_ms: float
     latency_ms: float
@@ -99,11 +95,23 @@ class Estimate:
     """A whole network on one DLA core, alone on the memory: per image, input and output in the DLA's own formats."""
 
     layers: tuple[LayerEstimate, ...]
+    missing: tuple[NotEstimated, ...]
+    """operators that the DLA does not run: their time is not in the sum"""
     mode: PowerMode
+    precision: Precision
+    batch: int
+    uncertainty: float
+    """half the width of the band, as part of the latency"""
+    wide_for: tuple[str, ...]
+    """what makes the band wider than that of ordinary INT8 convolutions"""
 
     @property
     def latency_ms(self) -> float:
         return sum(layer.latency_ms for layer in self.layers)
+
+    @property
+    def band_ms(self) -> tuple[float, float]:
+        return self.latency_ms * (1 - self.uncertainty), self.latency_ms * (1 + self.uncertainty)
 
     @property
     def macs(self) -> int:
@@ -113,142 +121,150 @@ class Estimate:
     def dram_bytes(self) -> int:
         return sum(layer.dram_bytes for layer in self.layers)
 
-    def __str__(self) -> str:
-        return f"{self.latency_ms:.2f} ms ±{UNCERTAINTY:.0%} on one DLA at {self.mode.name}"
-
-    def table(self) -> str:
-        """A row a layer in plain text, then the total."""
-        head = f"{'layer':<44} {'kind':<26} {'output':>16} {'MMAC':>8} {'MB':>7} {'µs':>7}  bound\n"
-        rows = [
-            f"{layer.name[-44:]:<44} {layer.kind:<26} {'×'.join(map(str, layer.shape[1:])):>16} "
-            f"{layer.macs / 1e6:8.1f} {layer.dram_bytes / 1e6:7.2f} {layer.latency_ms * 1e3:7.1f}  {layer.bound}\n"
-            for layer in self.layers
-        ]
-        total = f"{self.macs / 1e9:.2f} GMAC, {self.dram_bytes / 1e6:.1f} MB, {self}"
-        return head + "".join(rows) + total
-
-
-@dataclass(frozen=True)
-class _Step:
-    """An operator and what the DLA runs inside it."""
-
-    op: Op
-    fused: tuple[Op, ...]
-    reads: tuple[str, ...]
-    writes: str
-
     @property
-    def kind(self) -> str:
-        text = type(self.op).__name__
-        if isinstance(self.op, Conv):
-            text += " {}×{}".format(*self.op.kernel) + (f"/{self.op.stride[0]}" if self.op.stride[0] > 1 else "")
-        return " + ".join([text, *(type(op).__name__ for op in self.fused)])
+    def tera_ops(self) -> float:
+        """Effective INT8 TOPS: two operations a multiplication that the network asks for."""
+        return 2 * self.macs / self.latency_ms / 1e9 if self.latency_ms else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.latency_ms:.2f} ms ±{self.uncertainty:.0%} on one DLA at {self.mode.name}"
 
 
-def estimate(graph: Graph, mode: PowerMode = MAXN, constants: DlaConstants = ORIN, batch: int = 1) -> Estimate:
-    """Latency of one image of a deploy graph, INT8 to its outputs, on one DLA.
+def estimate(
+    network: Network,
+    mode: PowerMode = MAXN,
+    constants: DlaConstants = ORIN,
+    *,
+    precision: Precision = "int8",
+    batch: int = 1,
+    sparse: bool = False,
+    fp16_layers: Collection[str] = (),
+) -> Estimate:
+    """Latency of one image on one DLA; operators that the DLA does not run are named in `missing` and cost nothing.
 
-    `batch` images share one reading of the weights, which is all that a batch saves. Silent fall-back to the GPU, the
-    copies at the borders of the DLA and other users of the memory are not in the estimate.
+    Args:
+        network: any; one that was exported for N images is estimated for one of them.
+        precision: of all layers but `fp16_layers`, which are node names and run in FP16.
+        batch: images that share one reading of the weights, which is all that a batch saves.
+        sparse: the weights have 2 zeros in every 4 input channels wherever the DLA can use that.
+
+    Silent fall-back to the GPU, the copies at the borders of the DLA and other users of the memory are not in it.
+    Raises ValueError for a batch below 1.
     """
+    return estimate_plan(
+        plan(network), mode, constants, precision=precision, batch=batch, sparse=sparse, fp16_layers=fp16_layers
+    )
+
+
+def estimate_plan(
+    steps: Plan,
+    mode: PowerMode = MAXN,
+    constants: DlaConstants = ORIN,
+    *,
+    precision: Precision = "int8",
+    batch: int = 1,
+    sparse: bool = False,
+    fp16_layers: Collection[str] = (),
+) -> Estimate:
+    """`estimate` for a network whose steps are known: many clocks or constants, one reading."""
     if batch < 1:
         raise ValueError(f"batch: {batch}: must be at least 1")
-    layers = tuple(_layer(step, graph, mode, constants, batch) for step in _steps(graph))
-    return Estimate(layers, mode)
+    written: dict[str, Precision] = {}
+    layers = []
+    weight_of: dict[str, float] = {}
+    for step in steps.steps:
+        own: Precision = "fp16" if not set(fp16_layers).isdisjoint(step.nodes) else precision
+        written[step.writes.name] = own
+        layer = _layer(step, own, written, mode, constants, batch, sparse)
+        layers.append(layer)
+        for why in _unusual(step, own, sparse):
+            weight_of[why] = weight_of.get(why, 0.0) + layer.latency_ms
+    total = sum(layer.latency_ms for layer in layers)
+    wide_for = tuple(why for why in WIDER if weight_of.get(why, 0.0) > RARE * total)
+    uncertainty = max([UNCERTAINTY, *(WIDER[why] for why in wide_for)])
+    return Estimate(tuple(layers), steps.missing, mode, precision, batch, uncertainty, wide_for)
 
 
-def _steps(graph: Graph) -> list[_Step]:
-    """The graph as the DLA runs it: ReLU, and the add after a convolution without one, inside the step before."""
-    adopted: dict[str, Add] = {}  # output of a convolution → the add that runs inside it
-    for op in graph.ops:
-        if isinstance(op, Add):
-            writers = [before for before in graph.ops if isinstance(before, Conv) and before.output in op.inputs]
-            alone = [conv for conv in writers if graph.consumers[conv.output] == (op,)]
-            if alone and op.inputs[0] != op.inputs[1]:
-                adopted[alone[-1].output] = op  # the last one written: the other operand is there by then
-    inside = {id(add) for add in adopted.values()}
-    steps, done = [], set[int]()
-    for op in graph.ops:
-        if id(op) in done or id(op) in inside:
-            continue
-        fused: list[Op] = []
-        reads, last = list(op.inputs), op
-        if op.output in adopted:
-            last = adopted[op.output]
-            fused.append(last)
-            reads += [name for name in last.inputs if name != op.output]
-        relu = graph.fused_relu(last)
-        if relu is not None:
-            last = relu
-            fused.append(relu)
-            done.add(id(relu))
-        steps.append(_Step(op, tuple(fused), tuple(reads), last.output))
-    return steps
+def _unusual(step: Step, precision: Precision, sparse: bool) -> list[str]:
+    """What about a step rests on one published network or none."""
+    found = ["FP16"] if precision == "fp16" else []
+    if step.convolution is not None and step.convolution.groups > 1:
+        found.append("depthwise" if step.convolution.depthwise else "grouped")
+    if step.smooth:
+        found.append("SiLU")
+    if sparse and step.convolution is not None and can_be_sparse(step.convolution, precision):
+        found.append("sparse")
+    return found
 
 
-def _layer(step: _Step, graph: Graph, mode: PowerMode, constants: DlaConstants, batch: int) -> LayerEstimate:
-    op, shapes = step.op, graph.shapes
-    shape = shapes[step.writes]
-    if isinstance(op, Concat):
-        return LayerEstimate(op.name, step.kind, shape, 0, 0, 0.0, 0.0, 0.0)
-    tensors = [_tensor_bytes(shapes[name], name in graph.inputs, constants) for name in (*step.reads, step.writes)]
-    dram = float(sum(tensors))
-    macs = 0
-    if isinstance(op, Conv):
-        macs, cycles = _convolution(op, shapes[op.inputs[0]], shapes[op.output], constants)
-        weights = _up(op.weight.shape[0], constants.atom) * op.weight[0].size  # a byte each
-        dram += weights / batch + _read_again(tensors[0], weights, constants.buffer_bytes)
-    else:
-        # two operands of an add come in together, a pool or resize is driven by what it reads
-        cycles = math.prod(shapes[op.inputs[0]]) / constants.pass_per_cycle
+def _layer(
+    step: Step,
+    precision: Precision,
+    written: dict[str, Precision],
+    mode: PowerMode,
+    constants: DlaConstants,
+    batch: int,
+    sparse: bool,
+) -> LayerEstimate:
+    macs = step.convolution.macs if step.convolution else 0
+    if step.free:
+        return LayerEstimate(step.name, step.kind, step.shape, precision, macs, 0, 0.0, 0.0, 0.0, 0.0)
+    tensors = [map_bytes(one, written.get(one.name, precision), constants) for one in (*step.reads, step.writes)]
+    dram = float(sum(tensors) + step.constant_bytes)
+    cycles = (step.passed + step.smooth) / constants.pass_per_cycle
+    if step.convolution is not None:
+        thin = sparse and can_be_sparse(step.convolution, precision)
+        cycles += convolution_cycles(step.convolution, constants, precision, thin)
+        weights = weight_bytes(step.convolution, constants, precision, thin)
+        dram += weights / batch + read_again(tensors[0], weights, constants.buffer_bytes)
     compute_ms = cycles / mode.clock_mhz / 1e3
     dram_ms = dram / (constants.bandwidth_gb_s * mode.emc_mhz / constants.emc_mhz) / 1e6
     latency_ms = max(compute_ms, dram_ms) + constants.layer_us / 1e3
-    return LayerEstimate(op.name, step.kind, shape, macs, round(dram), compute_ms, dram_ms, latency_ms)
+    return LayerEstimate(
+        step.name, step.kind, step.shape, precision, macs, round(dram), cycles, compute_ms, dram_ms, latency_ms
+    )
 
 
-def _convolution(op: Conv, source: Shape, target: Shape, constants: DlaConstants) -> tuple[int, float]:
-    """Multiplications, and cycles of the arithmetic."""
-    outputs, per_group, height, width = op.weight.shape
-    channels, cells = source[1], target[2] * target[3]
-    macs = cells * op.weight.size
-    if op.groups == channels == outputs and op.groups > 1:
-        return macs, cells * outputs / constants.depthwise_per_cycle
-    if channels <= 4:
-        return macs, macs / constants.macs_per_cycle / constants.image_efficiency
-    inner = _up(channels, constants.atom) if op.groups == 1 else max(per_group, constants.atom)
-    work = cells * inner * _up(outputs, constants.atom) * height * width
-    cycles = work / constants.macs_per_cycle / constants.efficiency
-    strided = op.stride != (1, 1) and op.kernel != (1, 1)
-    return macs, cycles * (constants.stride_cost if strided else 1.0)
+def convolution_cycles(work: Convolution, constants: DlaConstants, precision: Precision, sparse: bool) -> float:
+    """Cycles of the multipliers for one image."""
+    if precision == "fp16":
+        return work.macs / constants.fp16_macs_per_cycle
+    if work.depthwise:
+        return work.cells * work.outputs / constants.depthwise_per_cycle
+    if work.inputs <= 4:
+        return work.macs / constants.macs_per_cycle / constants.image_efficiency
+    atom = constants.atom
+    inner = rounded_up(work.inputs, atom) if work.groups == 1 else max(work.inputs // work.groups, atom)
+    done = work.cells * inner * rounded_up(work.outputs, atom) * work.taps
+    cycles = done / constants.macs_per_cycle / constants.efficiency
+    return cycles * (constants.stride_cost if work.strided else 1.0) / (constants.sparse_speed if sparse else 1.0)
 
 
-def _read_again(read: int, weights: int, buffer: int) -> int:
+def can_be_sparse(work: Convolution, precision: Precision) -> bool:
+    """Whether the DLA can skip zeros: INT8, more than 64 channels a kernel (Deep-Learning-Accelerator-SW)."""
+    return precision == "int8" and work.inputs // work.groups > 64
+
+
+def weight_bytes(work: Convolution, constants: DlaConstants, precision: Precision, sparse: bool) -> float:
+    """As stored: kernels padded to whole atoms."""
+    size = BYTES[precision]
+    kernels = rounded_up(work.outputs, constants.atom // size)
+    return kernels * (work.inputs // work.groups) * work.taps * size * (constants.sparse_weights if sparse else 1.0)
+
+
+def read_again(read: float, weights: float, buffer: float) -> float:
     """Bytes read more than once: when neither input nor weights fit, the cheaper of the two streams by repeatedly."""
     if min(read, weights) <= buffer:
-        return 0
+        return 0.0
     return min((-(-weights // buffer) - 1) * read, (-(-read // buffer) - 1) * weights)
 
 
-def _tensor_bytes(shape: Shape, is_input: bool, constants: DlaConstants) -> int:
-    """INT8 in memory: channels in whole atoms (CHW32); the picture that comes in with 4 a pixel (HWC4)."""
-    _, channels, height, width = shape
-    return (4 if is_input and channels <= 4 else _up(channels, constants.atom)) * height * width
+def map_bytes(one: Map, precision: Precision, constants: DlaConstants) -> int:
+    """A tensor in memory: channels in whole atoms (CHW32, CHW16); the picture with 4 a pixel (HWC4), or 1."""
+    size = BYTES[precision]
+    channels = (1 if one.channels == 1 else 4) if one.picture else rounded_up(one.channels, constants.atom // size)
+    return channels * one.cells * size
 
 
-def _up(channels: int, atom: int) -> int:
+def rounded_up(channels: int, atom: int) -> int:
     return -(-channels // atom) * atom
-
-
-def at_size(graph: Graph, height: int, width: int) -> Graph:
-    """The graph for another input size: all maps grow with the input.
-
-    Raises ValueError unless the coarsest map comes out whole.
-    """
-    _, _, old_height, old_width = graph.shapes[graph.inputs[0]]
-    shapes: dict[str, Shape] = {}
-    for name, (batch, channels, rows, columns) in graph.shapes.items():
-        if rows * height % old_height or columns * width % old_width:
-            raise ValueError(f"{width}×{height}: {name} would not have whole rows and columns")
-        shapes[name] = (batch, channels, rows * height // old_height, columns * width // old_width)
-    return replace(graph, shapes=shapes)
