@@ -1,0 +1,145 @@
+"""Whether a network runs on the DLA: a verdict for every node, the regions that result, and what to change.
+
+TensorRT's own parser decides what a node becomes: Gemm and MatMul by a constant are fully connected layers, batch
+normalisation is a scale, Identity and Dropout vanish. The limits are those of `unina.dla.rules`; the device itself can
+still refuse (the combination of layers, its compiler's memory), so this says what is known to fail, not what must work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+from unina.dla.check_partition import Partition, partition
+from unina.dla.check_patterns import advice
+from unina.dla.network import Network, Node
+from unina.dla.rules import DISAPPEARING, Context, Effect, Fault, Rule, Site, faults, has_dla, loadables_fault
+
+
+class Device(Enum):
+    """Where a node runs."""
+
+    DLA = "DLA"
+    DLA_FP16 = "DLA in FP16"
+    GPU = "not on the DLA"
+    REMOVED = "vanishes"
+    """TensorRT leaves nothing of it"""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """Of one node."""
+
+    node: Node
+    device: Device
+    faults: tuple[Fault, ...]
+    """what it breaks, the deciding rule first; what it runs in spite of comes last"""
+    fix: str
+    """in the modeller's words; "" when it is plain DLA"""
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule that decided; None for a node that is plain DLA."""
+        return self.faults[0].rule if self.device in {Device.DLA_FP16, Device.GPU} else None
+
+    @property
+    def notes(self) -> tuple[Fault, ...]:
+        """What doesn't decide, but should be known."""
+        return tuple(fault for fault in self.faults if fault.rule.effect in {Effect.NOTE, Effect.DENSE})
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One change, and what it would win by itself."""
+
+    text: str
+    rules: tuple[str, ...]
+    device: Device
+    """where its nodes are without it"""
+    nodes: tuple[Node, ...]
+    regions_saved: int
+    reformats_saved: int
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The answer for a network."""
+
+    network: Network
+    context: Context
+    verdicts: tuple[Verdict, ...]
+    """of all nodes, in execution order"""
+    partition: Partition
+    fixes: tuple[Fix, ...]
+    """the most winning first"""
+    warnings: tuple[Fault, ...]
+    """about the network as a whole"""
+
+    def count(self, device: Device) -> int:
+        return sum(verdict.device is device for verdict in self.verdicts)
+
+    @property
+    def on_dla(self) -> bool:
+        """Whether nothing falls back."""
+        return self.count(Device.GPU) == 0
+
+    @cached_property
+    def precision_changes(self) -> int:
+        """Tensors that pass between an INT8 and an FP16 layer of the DLA."""
+        device = {verdict.node: verdict.device for verdict in self.verdicts}
+        crossings = set()
+        for node in self.network.nodes:
+            for name in node.inputs:
+                before = self.network.producers.get(name)
+                if before and {device[before], device[node]} == {Device.DLA, Device.DLA_FP16}:
+                    crossings.add(name)
+        return len(crossings)
+
+
+def check(network: Network, context: Context | None = None) -> Report:
+    """Judges every node, cuts the network into regions and ranks what to change."""
+    context = context or Context()
+    known = advice(network)
+    verdicts = tuple(_verdict(Site(node, network, context), known.get(node)) for node in network.nodes)
+    on_dla = {v.node for v in verdicts if v.device in {Device.DLA, Device.DLA_FP16}}
+    removed = {v.node for v in verdicts if v.device is Device.REMOVED}
+    cut = partition(network, on_dla, removed)
+    loadables = loadables_fault(len(cut.regions), context.trt)
+    warnings = (loadables,) if loadables else ()
+    return Report(network, context, verdicts, cut, _fixes(network, verdicts, on_dla, removed, cut), warnings)
+
+
+def _verdict(site: Site, pattern: str | None) -> Verdict:
+    if site.node.op in DISAPPEARING and has_dla(site.context.trt):
+        return Verdict(site.node, Device.REMOVED, (), "")
+    if site.node.op in {"QuantizeLinear", "DequantizeLinear"}:
+        found = faults(site)
+        device = Device.GPU if found and found[0].rule.effect is Effect.GPU else Device.REMOVED
+        return Verdict(site.node, device, found, found[0].rule.fix if device is Device.GPU else "")
+    found = faults(site)
+    effect = found[0].rule.effect if found else None
+    if effect is Effect.GPU:
+        version = found[0].rule.id == "version"
+        return Verdict(site.node, Device.GPU, found, found[0].rule.fix if version else pattern or found[0].rule.fix)
+    if effect is Effect.FP16:
+        return Verdict(site.node, Device.DLA_FP16, found, pattern or found[0].rule.fix)
+    return Verdict(site.node, Device.DLA, found, "")
+
+
+def _fixes(
+    network: Network, verdicts: Sequence[Verdict], on_dla: set[Node], removed: set[Node], now: Partition
+) -> tuple[Fix, ...]:
+    groups: dict[tuple[Device, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.fix:
+            groups.setdefault((verdict.device, verdict.fix), []).append(verdict)
+    found = []
+    for (device, text), members in groups.items():
+        nodes = tuple(verdict.node for verdict in members)
+        then = partition(network, on_dla | set(nodes), removed) if device is Device.GPU else now
+        rules = tuple(dict.fromkeys(verdict.rule.id for verdict in members if verdict.rule))
+        regions, reformats = len(now.regions) - len(then.regions), len(now.reformats) - len(then.reformats)
+        found.append(Fix(text, rules, device, nodes, regions, reformats))
+    return tuple(
+        sorted(found, key=lambda fix: (fix.device is not Device.GPU, -fix.reformats_saved, -len(fix.nodes), fix.text))
+    )

@@ -1,0 +1,254 @@
+"""Rules that hold for every layer: versions, shapes, types, constants, quantisation."""
+
+import math
+
+from unina.dla.rules.operators import ACTIVATION, COMPARISON, DISAPPEARING, ELEMENTWISE, FULLY_CONNECTED
+from unina.dla.rules.rule import GUIDE, PAGE, Certainty, Effect, Rule, Site, Versions, ops, version_text
+
+LAST_10 = (10, 7)
+FIRST_11 = (11, 4, 1)
+MAX_BATCH = 4096
+MAX_SIZE = 8192
+FLOATS = {"float32", "float16", "float64", "bfloat16", "int8", "uint8", ""}
+FLAT = FULLY_CONNECTED | ACTIVATION | DISAPPEARING | ops("Add")
+"""What may stand in a row of fully connected layers; Add is their bias."""
+
+
+def has_dla(trt: tuple[int, ...]) -> bool:
+    """Whether this TensorRT has Jetson's DLA at all."""
+    return trt[:2] <= LAST_10 or trt >= FIRST_11
+
+
+def _version(site: Site) -> str | None:
+    return None if has_dla(site.context.trt) else f"TensorRT {version_text(site.context.trt)} has no DLA on Jetson"
+
+
+def _tensors(site: Site) -> tuple[str, ...]:
+    """Inputs and outputs that are computed."""
+    return (*site.variables, *(name for name in site.node.outputs if name))
+
+
+def _shape_known(site: Site) -> str | None:
+    for name in _tensors(site):
+        if site.network.shape(name) is None:
+            return f"the shape of {name} is not static"
+    return None
+
+
+def _dtype(site: Site) -> str | None:
+    compared = site.node.op in COMPARISON
+    for name in site.variables if compared else _tensors(site):
+        found = site.network.tensors.get(name)
+        producer = site.network.producers.get(name)
+        if site.node.op == "Cast" and producer and producer.op in COMPARISON:
+            continue
+        if found and found.dtype not in FLOATS:
+            return f"{name} is {found.dtype}"
+    return None
+
+
+def _rank(site: Site) -> str | None:
+    """4-D everywhere but in a row of fully connected layers, which TensorRT runs as 1×1 convolutions."""
+    allowed = {4}
+    if site.node.op in FULLY_CONNECTED:
+        allowed = {2}
+    elif site.node.op in FLAT and _behind_fully_connected(site):
+        allowed = {2, 4}
+    for name in _tensors(site):
+        shape = site.network.shape(name)
+        if shape is not None and len(shape) not in allowed:
+            return f"{name} is {len(shape)}-D ({_text(shape)})"
+    return None
+
+
+def _behind_fully_connected(site: Site) -> bool:
+    before = [site.network.producers.get(name) for name in site.variables]
+    return all(node is not None and node.op in FLAT for node in before)
+
+
+def _batch(site: Site) -> str | None:
+    for name in _tensors(site):
+        shape = site.network.shape(name) or ()
+        batch = math.prod(shape[:-3]) if len(shape) > 3 else shape[0] if len(shape) == 2 else 1
+        if batch > MAX_BATCH:
+            return f"{name} has an effective batch of {batch}"
+    return None
+
+
+def _size(site: Site) -> str | None:
+    for name in _tensors(site):
+        shape = site.network.shape(name) or ()
+        if any(size > MAX_SIZE or size < 1 for size in (shape[-3:] if len(shape) > 2 else shape[1:])):
+            return f"{name} is {_text(shape)}"
+    return None
+
+
+def _constant(site: Site) -> str | None:
+    """Uniform and per-channel operands become a scale or fold into weights; other constants stay a layer."""
+    if not site.variables:
+        return "it depends on no input"
+    if site.node.op not in ELEMENTWISE | COMPARISON | {"Concat"}:
+        return None
+    for index, name in enumerate(site.node.inputs):
+        value = site.constant(index)
+        if value is not None and (site.node.op == "Concat" or not _per_channel(tuple(value.shape), site.output or ())):
+            return f"operand {name} is a constant of shape {_text(value.shape)}"
+    return None
+
+
+def _per_channel(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether a constant is one number, or one a channel."""
+    full = (1,) * (len(whole) - len(shape)) + shape
+    return all(size == 1 for axis, size in enumerate(full) if axis != 1 or len(whole) < 2)
+
+
+def _scale(site: Site) -> str | None:
+    known = site.context.scales
+    if known is None:
+        return None
+    missing = [name for name in _tensors(site) if name not in known]
+    return f"{missing[0]} has no scale" if missing else None
+
+
+def _quantise(site: Site) -> str | None:
+    return f"{site.node.op} in the network"
+
+
+def _cast(site: Site) -> str | None:
+    producer = site.network.producers.get(site.node.inputs[0])
+    if producer and producer.op in COMPARISON:
+        return None
+    return "Cast that is not behind a comparison"
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "one number"
+
+
+RULES = (
+    Rule(
+        id="version",
+        layer="all",
+        condition="TensorRT",
+        limit="≤ 10.7, or ≥ 11.4.1 (AGX Orin, JetPack ≥ 7.2.2)",
+        certainty=Certainty.EXCERPT,
+        source="TensorRT 10.7 and 11.x documentation, Working with DLA",
+        fix="stay on TensorRT 10.3 (JetPack 6), or go to JetPack 7.2.2 with TensorRT 11.4.1",
+        check=_version,
+    ),
+    Rule(
+        id="static-shapes",
+        layer="all",
+        condition="dynamic shapes",
+        limit="none: min = opt = max, the same dimensions at build and at run time, one batch size a loadable",
+        source=GUIDE,
+        fix="export with fixed input sizes; keep shapes that depend on data (NonZero, boxes) out of the network",
+        check=_shape_known,
+    ),
+    Rule(
+        id="data-type",
+        layer="all",
+        condition="precision",
+        limit="FP16 and INT8 only",
+        source=GUIDE,
+        fix="keep integer and boolean arithmetic out of the network: make indices and masks constants",
+        check=_dtype,
+    ),
+    Rule(
+        id="rank",
+        layer="all",
+        condition="tensors",
+        limit="N×C×H×W; N×C only for a fully connected layer and the activation behind it",
+        source=f"{GUIDE} (“only two spatial dimensions”; 4-D inputs); ultralytics#18012",
+        certainty=Certainty.INFERRED,
+        fix="keep tensors 4-D: leave out reshapes to tokens or anchors and end the network at its raw maps",
+        check=_rank,
+    ),
+    Rule(
+        id="batch",
+        layer="all",
+        condition="batch",
+        limit="≤ 4096; the product of all dimensions but the last three",
+        source=GUIDE,
+        fix="build with a smaller batch; on Orin a larger one gains nothing",
+        check=_batch,
+    ),
+    Rule(
+        id="batch-equal",
+        layer="all",
+        condition="batch within one loadable",
+        limit="the same for every layer; another batch makes another loadable",
+        source=PAGE,
+        certainty=Certainty.EXCERPT,
+        fix="give all inputs the same batch",
+    ),
+    Rule(
+        id="size",
+        layer="all",
+        condition="C, H and W",
+        limit="each 1 to 8192",
+        source=f"{GUIDE}; {PAGE}",
+        fix="tile the picture, or reduce channels; put a pooling before a flatten",
+        check=_size,
+    ),
+    Rule(
+        id="constant",
+        layer="Constant",
+        condition="constants other than weights",
+        limit="never on the DLA; uniform and per-channel operands of element-wise layers become a scale",
+        source="jetson_dla_tutorial#3, ultralytics#16449; scales: Deep-Learning-Accelerator-SW, operators/README.md",
+        certainty=Certainty.USER,
+        fix="fold it into the convolution before it; compute anchors and grids after the network, on the host",
+        check=_constant,
+    ),
+    Rule(
+        id="qdq",
+        layer="Q/DQ",
+        condition="QuantizeLinear, DequantizeLinear",
+        limit="not on the DLA before TensorRT 11.4.1",
+        trt=Versions(until=LAST_10),
+        ops=ops("QuantizeLinear", "DequantizeLinear"),
+        source="cuDLA-samples#19; TensorRT#2222",
+        certainty=Certainty.USER,
+        fix="build from the plain network and a calibration cache (a bundle holds both)",
+        check=_quantise,
+    ),
+    Rule(
+        id="qdq-explicit",
+        layer="Q/DQ",
+        condition="QuantizeLinear, DequantizeLinear",
+        limit="expected to be how INT8 is asked for from TensorRT 11.4.1 on",
+        trt=Versions(since=FIRST_11),
+        source="TensorRT 11.x headers (no calibrator is left); 11.4.1 documentation, INT8 section not read",
+        certainty=Certainty.UNVERIFIED,
+        effect=Effect.NOTE,
+        ops=ops("QuantizeLinear", "DequantizeLinear"),
+        fix="try it on the device before you rely on it",
+        check=_quantise,
+    ),
+    Rule(
+        id="scale-missing",
+        layer="all",
+        condition="INT8 scale of every tensor",
+        limit="a layer without one runs in FP16 if that is allowed, else the build fails",
+        precision="INT8",
+        trt=Versions(until=LAST_10),
+        source="super-gradients#1760; Model-Optimizer#1661",
+        certainty=Certainty.USER,
+        effect=Effect.FP16,
+        fix="calibrate every tensor, by the names that the network has (`unina-dla lint-cache` lists them)",
+        check=_scale,
+    ),
+    Rule(
+        id="cast",
+        layer="Cast",
+        condition="Cast",
+        limit="only directly behind a comparison",
+        ops=ops("Cast"),
+        source=PAGE,
+        certainty=Certainty.INFERRED,
+        fix="export the network in one floating-point type",
+        check=_cast,
+    ),
+)
+"""In the order in which they decide."""
