@@ -8,12 +8,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from unina.cli.dla_command import add_command
 from unina.cli.dla_lint_cache import add_lint_cache
 from unina.dla.graph import GraphError
 from unina.dla.network import NetworkError
 from unina.dla.scales import ScaleError
 
-ADD: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (add_lint_cache,)
+ADD: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (add_lint_cache, add_command)
 """What adds the commands, in the order of `--help`."""
 
 

@@ -1,0 +1,201 @@
+"""`unina-dla command`: the exact trtexec line that compiles a bundle for the DLA."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from unina.cli.dla_lint_cache import BUNDLE_CACHE, version
+from unina.cli.dla_model import BUNDLE_MODEL
+from unina.dla.network import NetworkError, read_network
+from unina.dla.tensorrt import TensorRt
+from unina.dla.trtexec import (
+    CORES,
+    LOADABLES_PER_CORE,
+    SRAM_BYTES,
+    Dtype,
+    IoTensor,
+    Layout,
+    Pool,
+    TrtexecCommand,
+    TrtexecError,
+    layer_names,
+)
+
+QDQ_MODEL = "model.qdq.onnx"
+LAYER_PRECISIONS = "layer_precisions.txt"
+LAYOUTS: Mapping[str, Layout] = {"linear": "dla_linear", "hwc4": "dla_hwc4", "chw16": "chw16", "chw32": "chw32"}
+"""The manifest's formats (docs/bundle.md) in trtexec's words."""
+EXAMPLES = """examples:
+  unina-dla command cones.unina                       a loadable for cuDLA, TensorRT 10.3 (JetPack 6.1, 6.2)
+  unina-dla command cones.unina --trt 8.6 --dla-core 1
+  unina-dla command cones.unina --trt 11.4.1          from the Q/DQ network: expected to work, not verified
+  unina-dla command cones.unina --engine              a TensorRT engine instead, to be timed by trtexec itself
+  unina-dla command cones.unina | sh                  compiles it, on a Jetson
+
+What is not verified is said on stderr and stands in --json. Exit code: 0 printed, 1 these settings do not go together
+(no such combination can be printed), 2 the bundle cannot be read.
+"""
+
+
+@dataclass(frozen=True)
+class BundleIo:
+    """What a command needs of a manifest."""
+
+    name: str
+    inputs: tuple[IoTensor, ...]
+    outputs: tuple[IoTensor, ...]
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "command",
+        help="print the trtexec line that compiles a bundle for the DLA",
+        description="Prints the trtexec line that compiles a bundle for the DLA of a Jetson AGX Orin.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="a bundle folder")
+    parser.add_argument(
+        "--trt", type=version, default=TensorRt(10, 3), metavar="VERSION", help="8.6, 10.3 (default), 11.4.1, …"
+    )
+    parser.add_argument("--dla-core", type=int, choices=CORES, default=0, help="(default: 0)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--standalone", action="store_true", help="a loadable for cuDLA (default)")
+    form.add_argument("--engine", action="store_true", help="a TensorRT engine whose layers run on the DLA")
+    parser.add_argument("--gpu-fallback", action="store_true", help="let the engine run on the GPU what the DLA cannot")
+    parser.add_argument("--output", metavar="FILE", help="what trtexec writes (default: NAME-trtVERSION-dlaCORE.bin)")
+    for pool, what in (("sram", "at most 1"), ("local-dram", "default 1024"), ("global-dram", "default 512")):
+        parser.add_argument(f"--{pool}", type=float, metavar="MIB", help=f"pool size, a power of two; {what}")
+    parser.add_argument(
+        "--loadables",
+        type=int,
+        default=1,
+        metavar="N",
+        help=f"loadables that the core will hold, this one included (default: 1, at most {LOADABLES_PER_CORE})",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON: the arguments as a list, and the notes")
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Returns the exit code."""
+    try:
+        line, notes = compose(arguments)
+    except TrtexecError as error:
+        print(f"unina-dla: {error}", file=sys.stderr)
+        return 1
+    if arguments.json:
+        document = {"tensorrt": str(line.tensorrt), "arguments": line.arguments, "shell": line.shell, "notes": notes}
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        print(line.shell)
+        for note in notes:
+            print(f"unina-dla: note: {note}", file=sys.stderr)
+    return 0
+
+
+def compose(arguments: argparse.Namespace) -> tuple[TrtexecCommand, list[str]]:
+    """The line and what to know of it.
+
+    Raises:
+        TrtexecError: settings that do not go together.
+        NetworkError: a bundle that cannot be read.
+    """
+    bundle: Path = arguments.bundle
+    tensorrt: TensorRt = arguments.trt
+    io = read_io(bundle)
+    layers = _fp16_layers(bundle)
+    typed = tensorrt.strongly_typed
+    sizes = {"dlaSRAM": arguments.sram, "dlaLocalDRAM": arguments.local_dram, "dlaGlobalDRAM": arguments.global_dram}
+    pools = {"dlaSRAM": SRAM_BYTES, **{pool: _bytes(pool, size) for pool, size in sizes.items() if size is not None}}
+    ending = "engine" if arguments.engine else "bin"
+    line = TrtexecCommand(
+        tensorrt=tensorrt,
+        onnx=_file(bundle, QDQ_MODEL if typed else BUNDLE_MODEL),
+        save=arguments.output or f"{io.name}-trt{tensorrt}-dla{arguments.dla_core}.{ending}",
+        inputs=io.inputs,
+        outputs=io.outputs,
+        calibration=None if typed else _file(bundle, BUNDLE_CACHE),
+        standalone=not arguments.engine,
+        dla_core=arguments.dla_core,
+        gpu_fallback=arguments.gpu_fallback,
+        fp16_layers=() if typed else layers,
+        pools=cast(Mapping[Pool, int], pools),
+        loadables=arguments.loadables,
+    )
+    notes = list(line.unverified)
+    if typed and layers:
+        notes.append(f"{LAYER_PRECISIONS} is for TensorRT up to 10.7; here the Q/DQ nodes say what is INT8")
+    if not typed:
+        notes += _header_note(bundle / BUNDLE_CACHE, tensorrt)
+    return line, notes
+
+
+def read_io(bundle: Path) -> BundleIo:
+    """Name, inputs and outputs of a bundle, from its manifest.
+
+    Raises:
+        NetworkError: no bundle, or its manifest is damaged.
+        TrtexecError: a tensor in a form that the DLA does not have.
+    """
+    path = bundle / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        tensors = {role: [t for t in manifest["tensors"] if t["role"] == role] for role in ("input", "output")}
+        found = {role: tuple(_tensor(entry) for entry in entries) for role, entries in tensors.items()}
+        return BundleIo(Path(str(manifest["name"])).name, found["input"], found["output"])
+    except TrtexecError:
+        raise
+    except OSError as error:
+        raise NetworkError(f"{bundle}: not a bundle: {path.name}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise NetworkError(f"{path}: not a manifest as docs/bundle.md has it: {error!r}") from error
+
+
+def _tensor(entry: dict[str, Any]) -> IoTensor:
+    layout = LAYOUTS.get(entry["format"], entry["format"])
+    return IoTensor(str(entry["name"]), int(entry["shape"][1]), cast(Dtype, entry["dtype"]), cast(Layout, layout))
+
+
+def _file(bundle: Path, name: str) -> str:
+    if not (bundle / name).is_file():
+        raise NetworkError(f"{bundle}: has no {name}; export it again")
+    return str(bundle / name)
+
+
+def _fp16_layers(bundle: Path) -> tuple[str, ...]:
+    """The layers that stay FP16; trtexec would pass over a name that the network has not without a word."""
+    path = bundle / LAYER_PRECISIONS
+    if not path.is_file():
+        return ()
+    try:
+        layers = layer_names(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # TrtexecError, or not text
+        raise NetworkError(f"{path}: {error}") from error
+    if layers:
+        nodes = {node.name for node in read_network(bundle / BUNDLE_MODEL).nodes}
+        for name in layers:
+            if name not in nodes:
+                raise NetworkError(f"{path}: {name}: the network has no such node; export the bundle again")
+    return layers
+
+
+def _header_note(cache: Path, tensorrt: TensorRt) -> list[str]:
+    with cache.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline().strip()
+    wanted = f"TRT-{tensorrt.cache_number}-EntropyCalibration2"
+    if header == wanted:
+        return []
+    return [f"{cache.name} says {header[:60]}: let its first line be {wanted} (with the patch of your TensorRT)"]
+
+
+def _bytes(pool: str, mebibytes: float) -> int:
+    size = mebibytes * (1 << 20)
+    if not 0 < size < 1 << 60 or size != int(size):
+        raise TrtexecError(f"{pool}: {mebibytes:g} MiB: not a size; a pool is a power of two, at least 4 KiB")
+    return int(size)

@@ -1,0 +1,357 @@
+"""The trtexec line: what is printed obeys the table of the DLA's formats and flags, what does not cannot be printed."""
+
+import json
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unina.cli.dla import main
+from unina.dla.tensorrt import TensorRt
+from unina.dla.trtexec import IoTensor, TrtexecCommand, TrtexecError, layer_names
+
+SHIPPED = Path(__file__).parents[2] / "recipes-ai" / "unina-model" / "files" / "cones.unina"
+IMAGE = IoTensor("images", 3, "int8", "dla_hwc4")
+MAPS = IoTensor("p2_class", 4, "int8", "chw32")
+MIB = 1 << 20
+
+
+def line(tensorrt: str = "10.3", **changes: object) -> TrtexecCommand:
+    """A plain command, changed."""
+    version = TensorRt.parse(tensorrt)
+    typed = version.major >= 11
+    plain = {
+        "onnx": "model.qdq.onnx" if typed else "model.onnx",
+        "save": "out.bin",
+        "inputs": (IMAGE,),
+        "outputs": (MAPS,),
+        "calibration": None if typed else "calibration.cache",
+    }
+    return TrtexecCommand(version, **{**plain, **changes})  # type: ignore[arg-type]
+
+
+# The table of NvInferRuntimeBase.h and sampleOptions.cpp, written a second time: (type, layout) → as input, as output
+BORDER = {
+    ("fp16", "dla_linear"): (True, True),
+    ("int8", "dla_linear"): (True, True),
+    ("fp16", "dla_hwc4"): (True, False),
+    ("int8", "dla_hwc4"): (True, False),
+    ("fp16", "chw16"): (True, True),
+    ("int8", "chw32"): (True, True),
+}
+
+tensors = st.builds(
+    lambda name, channels, dtype, layout: (name, channels, dtype, layout),
+    st.sampled_from(["images", "p2_class", "x" * 80, "x" * 81, ""]),
+    st.sampled_from([1, 2, 3, 4, 32]),
+    st.sampled_from(["int8", "fp16", "fp32"]),
+    st.sampled_from(["dla_linear", "dla_hwc4", "chw16", "chw32", "chw", "chw4", "hwc"]),
+)
+versions = st.sampled_from(["8.5.2", "8.6", "8.6.2", "10.0", "10.3", "10.7", "10.8", "10.16", "11.0", "11.3", "11.4"])
+versions |= st.sampled_from(["8.6.2", "10.3", "11.4.1", "11.5"])
+sizes = st.sampled_from([1, 4095, 4096, 6000, 1 << 19, MIB, 2 * MIB, 3 * MIB, 1 << 30])
+
+
+@settings(max_examples=800)
+@given(
+    tensorrt=versions,
+    onnx=st.sampled_from(["model.onnx", "my model.onnx", "$(rm -rf x).onnx", "a\nb", ""]),
+    inputs=st.lists(tensors, max_size=2),
+    outputs=st.lists(tensors, max_size=3),
+    calibration=st.none() | st.just("calibration.cache"),
+    standalone=st.booleans(),
+    dla_core=st.integers(-1, 2),
+    gpu_fallback=st.booleans(),
+    fp16_layers=st.lists(st.sampled_from(["/head/Conv", "/a:b/Conv", "a,b", "a'b", "a*", ""]), max_size=2),
+    pools=st.dictionaries(
+        st.sampled_from(["dlaSRAM", "dlaLocalDRAM", "dlaGlobalDRAM", "workspace"]), sizes, max_size=2
+    ),
+    loadables=st.integers(0, 18),
+)
+def test_whatever_can_be_built_obeys_the_table(
+    tensorrt: str, inputs: list, outputs: list, fp16_layers: list[str], **other: object
+) -> None:
+    version = TensorRt.parse(tensorrt)
+    try:
+        command = TrtexecCommand(
+            version,
+            inputs=tuple(IoTensor(*tensor) for tensor in inputs),
+            outputs=tuple(IoTensor(*tensor) for tensor in outputs),
+            fp16_layers=tuple(fp16_layers),
+            save="out",
+            **other,  # type: ignore[arg-type]
+        )
+    except TrtexecError as error:
+        assert str(error)
+        return
+    obeys_the_table(command, inputs, outputs)
+
+
+rows = sorted(BORDER)
+good_inputs = st.lists(
+    st.sampled_from(
+        [("in", c, d, layout) for c in (1, 3, 4, 32) for d, layout in rows if c < 32 or layout != "dla_hwc4"]
+    ),
+    min_size=1,
+    max_size=2,
+)
+good_outputs = st.lists(
+    st.sampled_from([("out", 64, d, layout) for d, layout in rows if BORDER[d, layout][1]]), min_size=1, max_size=3
+)
+
+
+@given(
+    tensorrt=st.sampled_from(["8.6", "8.6.2", "10.0", "10.3", "10.7", "11.4.1", "11.5", "12.0"]),
+    inputs=good_inputs,
+    outputs=good_outputs,
+    engine=st.sampled_from(["standalone", "engine", "fallback"]),
+    dla_core=st.sampled_from([0, 1]),
+    layers=st.sets(st.sampled_from(["/head/Conv", "/a:b/Conv", "with space"])),
+    pools=st.dictionaries(st.sampled_from(["dlaSRAM", "dlaLocalDRAM"]), st.sampled_from([4096, 1 << 19, MIB])),
+    loadables=st.integers(1, 16),
+)
+def test_everything_that_the_table_allows_can_be_built(
+    tensorrt: str, inputs: list, outputs: list, engine: str, layers: set[str], **other: object
+) -> None:
+    command = line(
+        tensorrt,
+        inputs=tuple(IoTensor(*tensor) for tensor in inputs),
+        outputs=tuple(IoTensor(*tensor) for tensor in outputs),
+        standalone=engine == "standalone",
+        gpu_fallback=engine == "fallback",
+        fp16_layers=() if TensorRt.parse(tensorrt).major >= 11 else tuple(sorted(layers)),
+        **other,
+    )
+    obeys_the_table(command, inputs, outputs)
+
+
+def words(shell: str) -> list[str]:
+    """As a shell splits it; shlex does not know that a backslash at a line's end joins it to the next."""
+    return shlex.split(shell.replace("\\\n", ""))
+
+
+def obeys_the_table(command: TrtexecCommand, inputs: list, outputs: list) -> None:
+    """Reads the arguments as trtexec does and holds them against the facts."""
+    program, *arguments = command.arguments
+    assert program == "trtexec"
+    assert words(command.shell) == list(command.arguments)  # quoting hides nothing and adds nothing
+    flags = dict(argument.partition("=")[::2] for argument in arguments)
+    assert len(flags) == len(arguments)
+    major, minor, patch = command.tensorrt.major, command.tensorrt.minor, command.tensorrt.patch
+    assert (8, 6) <= (major, minor) <= (10, 7) or (major, minor, patch) >= (11, 4, 1)
+    typed = major >= 11
+    assert flags["--useDLACore"] in {"0", "1"}
+    assert not ("--buildDLAStandalone" in flags and "--allowGPUFallback" in flags)
+    for flag, tensors_, side in (("--inputIOFormats", inputs, 0), ("--outputIOFormats", outputs, 1)):
+        given_ = flags[flag].split(",")
+        assert len(given_) == len(tensors_) > 0
+        for text, (_, channels, dtype, layout) in zip(given_, tensors_, strict=True):
+            assert text == (layout if typed else f"{dtype}:{layout}")
+            assert BORDER[dtype, layout][side]
+            assert layout != "dla_hwc4" or channels in {1, 3, 4}
+    for pool, size in (spec.split(":") for spec in filter(None, flags.get("--memPoolSize", "").split(","))):
+        size_bytes = float(size) * MIB
+        assert size_bytes == int(size_bytes) >= 4096
+        assert bin(int(size_bytes)).count("1") == 1
+        assert pool in {"dlaSRAM", "dlaLocalDRAM", "dlaGlobalDRAM"}
+        assert pool != "dlaSRAM" or size_bytes <= MIB
+    assert 1 <= command.loadables <= 16
+    weak = {"--int8", "--fp16", "--calib", "--precisionConstraints", "--layerPrecisions"}
+    if typed:
+        assert not weak & set(flags)
+        return
+    assert flags["--calib"]
+    assert "--int8" in flags
+    half = bool(command.fp16_layers) or any(tensor[2] == "fp16" for tensor in (*inputs, *outputs))
+    assert ("--fp16" in flags) == half
+    assert ("--layerPrecisions" in flags) == ("--precisionConstraints" in flags) == bool(command.fp16_layers)
+    for entry in filter(None, flags.get("--layerPrecisions", "").split(",")):
+        assert entry.rpartition(":")[0] in command.fp16_layers
+
+
+@pytest.mark.parametrize(
+    ("tensorrt", "changes", "says"),
+    [
+        ("10.8", {}, "10.7 was the last"),
+        ("11.4", {}, "11.4.1"),
+        ("8.5.2", {}, "no --buildDLAStandalone"),
+        ("10.3", {"gpu_fallback": True}, "no GPU to fall back to"),
+        ("10.3", {"dla_core": 2}, "cores 0 and 1"),
+        ("10.3", {"outputs": (IoTensor("y", 4, "int8", "dla_hwc4"),)}, "for inputs only"),
+        ("10.3", {"outputs": ()}, "at least one"),
+        ("10.3", {"loadables": 17}, "17 loadables"),
+        ("10.3", {"calibration": None}, "needs a calibration cache"),
+        ("11.4.1", {"calibration": "c"}, "reads no calibration cache"),
+        ("11.4.1", {"fp16_layers": ("/a",)}, "no --layerPrecisions"),
+        ("10.3", {"fp16_layers": ("/a,b",)}, "'/a,b'"),
+        ("10.3", {"fp16_layers": ("/a", "/a")}, "twice"),
+        ("10.3", {"pools": {"dlaSRAM": 3 << 18}}, "power of two"),
+        ("10.3", {"pools": {"dlaSRAM": 2 * MIB}}, "a core of Orin has"),
+        ("10.3", {"pools": {"dlaLocalDRAM": 2048}}, "at least 4096"),
+        ("10.3", {"pools": {"workspace": MIB}}, "not a pool"),
+        ("10.3", {"onnx": "a\nb"}, "not a file name"),
+    ],
+)
+def test_a_wrong_combination_cannot_be_built_and_says_why(tensorrt: str, changes: dict, says: str) -> None:
+    with pytest.raises(TrtexecError, match=says.replace("(", r"\(")):
+        line(tensorrt, **changes)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "says"),
+    [
+        (("x", 3, "fp16", "chw"), "no format of the DLA"),
+        (("x", 3, "int8", "chw16"), "no format of the DLA"),
+        (("x", 3, "fp16", "chw32"), "no format of the DLA"),
+        (("x", 3, "fp32", "dla_linear"), "no format of the DLA"),
+        (("x", 8, "int8", "dla_hwc4"), "1, 3 or 4 channels, not 8"),
+        (("x" * 81, 3, "int8", "chw32"), "81 characters"),
+    ],
+)
+def test_a_format_that_the_dla_does_not_have_cannot_be_built(tensor: tuple, says: str) -> None:
+    with pytest.raises(TrtexecError, match=says):
+        IoTensor(*tensor)
+
+
+def test_the_line_for_jetpack_6() -> None:
+    assert line(dla_core=1, fp16_layers=("/head/a/Conv", "/head/b/Conv")).arguments == (
+        "trtexec",
+        "--onnx=model.onnx",
+        "--saveEngine=out.bin",
+        "--useDLACore=1",
+        "--buildDLAStandalone",
+        "--inputIOFormats=int8:dla_hwc4",
+        "--outputIOFormats=int8:chw32",
+        "--memPoolSize=dlaSRAM:1",
+        "--int8",
+        "--fp16",
+        "--calib=calibration.cache",
+        "--precisionConstraints=obey",
+        "--layerPrecisions=/head/a/Conv:fp16,/head/b/Conv:fp16",
+    )
+
+
+def test_a_shell_hands_trtexec_what_was_meant() -> None:
+    command = line(onnx="my $(echo no) model's.onnx")
+    script = f"trtexec() {{ printf '%s\\n' trtexec \"$@\"; }}; {command.shell}"
+    printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert tuple(printed.splitlines()) == command.arguments
+
+
+def test_the_line_for_tensorrt_11_has_no_precisions_and_says_what_is_not_verified() -> None:
+    command = line("11.4.1")
+    assert command.arguments[4:] == (
+        "--buildDLAStandalone",
+        "--inputIOFormats=dla_hwc4",
+        "--outputIOFormats=chw32",
+        "--memPoolSize=dlaSRAM:1",
+    )
+    assert any("INT8 from Q/DQ nodes is expected, not confirmed" in note for note in command.unverified)
+
+
+@pytest.mark.parametrize(
+    "text", ['"/n/Conv":fp16,"/m/Conv":fp16\n', "/n/Conv:fp16\n/m/Conv:fp16\n", "/n/Conv:fp16, /m/Conv:fp16"]
+)
+def test_layer_precisions_are_read_as_trtexec_spells_them(text: str) -> None:
+    assert layer_names(text) == ("/n/Conv", "/m/Conv")
+
+
+@pytest.mark.parametrize("text", ["/n/Conv:int8", "/n/Conv", ":fp16"])
+def test_another_precision_is_refused(text: str) -> None:
+    with pytest.raises(TrtexecError, match="line 1"):
+        layer_names(text)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(["command", *arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_the_shipped_bundle_compiles_whole_in_int8(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, str(SHIPPED))
+    assert code == 0
+    assert words(out)[4:] == [
+        "--buildDLAStandalone",
+        "--inputIOFormats=int8:dla_hwc4",
+        "--outputIOFormats=" + ",".join(["int8:chw32"] * 6),
+        "--memPoolSize=dlaSRAM:1",
+        "--int8",
+        f"--calib={SHIPPED}/calibration.cache",
+    ]
+    assert "has not run it on a Jetson" in err
+
+
+def test_the_header_of_the_cache_is_compared_with_the_tensorrt(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "TRT-8602-EntropyCalibration2" in run(capsys, str(SHIPPED), "--trt", "8.6.2")[2]
+    assert "its first line" not in run(capsys, str(SHIPPED))[2]
+
+
+def test_json_holds_the_arguments_as_a_list_and_the_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, str(SHIPPED), "--trt", "11.4.1", "--engine", "--gpu-fallback", "--json")
+    document = json.loads(out)
+    assert (code, err) == (0, "")
+    assert document["arguments"][0] == "trtexec"
+    assert f"--onnx={SHIPPED}/model.qdq.onnx" in document["arguments"]
+    assert "--allowGPUFallback" in document["arguments"]
+    assert any("not confirmed" in note for note in document["notes"])
+    assert any("without a word" in note for note in document["notes"])
+
+
+def test_layers_that_stay_fp16_are_taken_from_the_bundle_and_must_be_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "cones.unina"
+    bundle.mkdir()
+    for name in ("manifest.json", "model.onnx", "calibration.cache", "model.qdq.onnx"):
+        shutil.copy(SHIPPED / name, bundle)
+    file = bundle / "layer_precisions.txt"
+    file.write_text("/backbone/stem/conv/Conv:fp16\n")
+    assert "--layerPrecisions=/backbone/stem/conv/Conv:fp16" in words(run(capsys, str(bundle))[1])
+    code, out, err = run(capsys, str(bundle), "--trt", "11.4.1")
+    assert code == 0
+    assert not any(word.startswith("--layerPrecisions") for word in words(out))
+    assert "layer_precisions.txt is for TensorRT up to 10.7" in err
+    file.write_text("/backbone/stem/Conv:fp16\n")
+    code, _, err = run(capsys, str(bundle))
+    assert (code, "has no such node" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--trt", "10.9"], 1),
+        (["--gpu-fallback"], 1),
+        (["--sram", "0.75"], 1),
+        (["--sram", "nan"], 1),
+        (["--local-dram", "1024"], 0),
+        (["--loadables", "17"], 1),
+    ],
+)
+def test_what_does_not_go_together_is_a_no_in_one_line(
+    arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, out, err = run(capsys, str(SHIPPED), *arguments)
+    assert found == code
+    assert bool(out) == (code == 0)
+    assert code == 0 or len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("manifest", [None, "", "[]", "{}", '{"tensors": [{"role": "input"}], "name": "x"}'])
+def test_what_is_no_bundle_cannot_be_said_anything_of(
+    tmp_path: Path, manifest: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if manifest is not None:
+        (tmp_path / "manifest.json").write_text(manifest)
+    code, out, err = run(capsys, str(tmp_path))
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("version", ["8.5.2", "8.6", "8.6.2", "10.3", "10.7.1", "11.4.1"])
+def test_a_cache_spells_every_version_so_that_it_can_be_read_back(version: str) -> None:
+    assert TensorRt.of_cache(TensorRt.parse(version).cache_number) == TensorRt.parse(version)
