@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 EXAMPLES = """\
@@ -16,6 +16,8 @@ examples:
       four classes scored on a set with three; pictures reported apart by the first word of their file name
   unina-eval runs/new --data cones/data.yaml --against runs/old
       the difference of mAP50 with its 95 % interval, by paired bootstrap over the pictures
+  unina-eval cones.unina --data cones/data.yaml --stages host --rounding all --pointwise all
+      how much hangs on what the DLA's documents leave open: the accuracy as a band over four modes
   unina-eval a.jsonl --data cones/data.yaml --against b.jsonl
       the same from detections that --save-detections or unina-detector wrote
 What each figure means: docs/evaluation.md."""
@@ -50,6 +52,22 @@ def build_parser() -> argparse.ArgumentParser:
     add("--data", type=Path, required=True, help="a labelled data set (docs/data.md)")
     add("--split", default="val", help="of the data set (default: val)")
     add("--stages", type=words_of, help="of a bundle, comma-separated: onnx, qdq, host (default: these), torch")
+    add(
+        "--rounding",
+        type=one_of("half-away", "half-even"),
+        action="extend",
+        metavar="MODE,…",
+        help="of the stage host to int8: half-away (what NVIDIA documents for the DLA), half-even or all, instead of "
+        "the bundle's own; several modes are a column each and a band",
+    )
+    add(
+        "--pointwise",
+        type=one_of("fp32", "fp19"),
+        action="extend",
+        metavar="MODE,…",
+        help="of the stage host between accumulator and int8: fp32 (default), fp19 (emulates what is known of the "
+        "DLA; not bit-exact with it) or all",
+    )
     add("--checkpoint", type=Path, help="that a bundle came from, for its stage torch")
     add(
         "--input-size",
@@ -103,6 +121,19 @@ def build_parser() -> argparse.ArgumentParser:
 def words_of(text: str) -> tuple[str, ...]:
     """Comma-separated words."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def one_of(*modes: str) -> Callable[[str], tuple[str, ...]]:
+    """Comma-separated words of a list, or `all` of it."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        found = words_of(text)
+        for word in found:
+            if word not in {*modes, "all"}:
+                raise argparse.ArgumentTypeError(f"{word!r}: one of {', '.join(modes)} or all")
+        return modes if "all" in found else found
+
+    return parse
 
 
 def size(text: str) -> tuple[int, int]:

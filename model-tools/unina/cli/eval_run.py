@@ -15,11 +15,12 @@ from unina.data import image_size, load_dataset
 from unina.data.whole import check_place, write_whole
 from unina.dla.estimate import Estimate, estimate
 from unina.dla.network import read_network
+from unina.evaluate.band import CAVEAT, Band, band
 from unina.evaluate.bootstrap import Difference, paired_bootstrap
-from unina.evaluate.figures import rows
+from unina.evaluate.figures import fraction, rows
 from unina.evaluate.jsonl import detections_line, source_name
 from unina.evaluate.session import Answer, Question, answer, cone_free_pictures
-from unina.evaluate.subject import Subject, open_subject
+from unina.evaluate.subject import HOST, Subject, open_subject
 from unina.evaluate.summary import Summary, grouped
 
 EVERY = ""
@@ -46,9 +47,13 @@ def run(options: argparse.Namespace) -> int:
     )
     open_with = {"checkpoint": options.checkpoint, "input_size": options.input_size}
     subject = open_subject(options.model, root, **open_with)
+    if options.rounding or options.pointwise:
+        subject = subject.emulating(options.rounding or (), options.pointwise or ())
     stages = subject.chosen(options.stages)
     classes = question.classes(subject)
     other = open_subject(options.against, root, input_size=options.input_size) if options.against else None
+    if other is not None and other.emulate is not None and subject.emulated:
+        other = other.emulating(options.rounding or (), options.pointwise or ())
     say = Console(stderr=True)
     for note in classes.notes:
         say.print(f"classes: {note}", highlight=False, markup=False)
@@ -56,17 +61,22 @@ def run(options: argparse.Namespace) -> int:
     answers = {stage: _run_stage(question, subject, stage, say) for stage in stages}
     differences = _differences(question, answers, other, options.seed, say) if other is not None else {}
     last = answers[stages[-1]]
+    emulated = {mode: answers[stage].summary for stage, mode in subject.emulated.items()}
+    accuracy_band = band(HOST, emulated) if len(emulated) > 1 else None
     if options.save_detections:
         write_whole(options.save_detections, _lines(question, subject, last, root).encode())
     if options.report:
         from unina.evaluate.report import write_report  # noqa: PLC0415 (matplotlib takes a second)
 
-        write_report(options.report, last.scored, last.summary, title=f"{options.model.name} on {options.split}")
+        title = f"{options.model.name} on {options.split}"
+        write_report(options.report, last.scored, last.summary, title=title, accuracy_band=accuracy_band)
 
     expected = dla_estimate(subject)
     result = {stage: one.summary.to_json() for stage, one in answers.items()}
     for one in result.values():
         one["estimated_ms"] = None if expected is None else round(expected.latency_ms, 3)
+    if accuracy_band is not None:
+        result["band"] = accuracy_band.to_json()
     for stage, by_kind in differences.items():
         result[stage]["against"] = {
             "model": str(options.against),
@@ -81,6 +91,9 @@ def run(options: argparse.Namespace) -> int:
     else:
         console = Console()
         console.print(table({stage: one.summary for stage, one in answers.items()}, expected))
+        if accuracy_band is not None:
+            console.print(band_table(accuracy_band))
+            console.print(CAVEAT, highlight=False, markup=False)
         for stage, by_kind in differences.items():
             for kind, difference in by_kind.items():
                 title = f"{stage}, {kind}" if kind else stage
@@ -148,6 +161,18 @@ def table(summaries: dict[str, Summary], expected: Estimate | None) -> Table:
             result.add_row(f"[dim]{escape(row.section)}[/]")
             section = row.section
         result.add_row(escape(row.name), *(line.text for line in lines))
+    return result
+
+
+def band_table(accuracy_band: Band) -> Table:
+    """One row a figure: lowest and highest; the modes themselves are columns of `table`."""
+    count = len(accuracy_band.modes)
+    title = f"stage {accuracy_band.stage}: lowest … highest of {count} modes of arithmetic"
+    result = Table(title=title, title_justify="left")
+    for name in ("", "lowest", "highest"):
+        result.add_column(name, justify="right" if name else "left")
+    for row in accuracy_band.rows:
+        result.add_row(escape(row.name), fraction(row.low), fraction(row.high))
     return result
 
 

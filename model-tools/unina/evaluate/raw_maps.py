@@ -8,6 +8,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
+from unina.evaluate.arithmetic import OWN, Arithmetic
 from unina_runtime import HostEngine
 
 FloatMaps = dict[str, npt.NDArray[np.float32]]
@@ -34,10 +35,15 @@ class OnnxMaps:
 
 
 class HostMaps:
-    """A `host.loadable` on the integer engine."""
+    """A `host.loadable` on the integer engine, in any of its modes."""
 
-    def __init__(self, loadable: Path | bytes, *, threads: int = 2) -> None:
-        self._engine = HostEngine(loadable if isinstance(loadable, bytes) else str(loadable), threads=threads)
+    def __init__(self, loadable: Path | bytes, arithmetic: Arithmetic = OWN, *, threads: int = 2) -> None:
+        self._engine = HostEngine(
+            loadable if isinstance(loadable, bytes) else str(loadable),
+            threads=threads,
+            rounding=arithmetic.rounding,
+            pointwise=arithmetic.pointwise,
+        )
         self.input = self._engine.inputs[0][0]
         self.scales: Mapping[str, float] = {name: scale for name, _, scale in self._engine.outputs}
 

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from unina.data import read_image
 from unina.data.whole import write_whole
+from unina.evaluate.band import CAVEAT, Band
 from unina.evaluate.confusion import PictureErrors, confusion_matrix, picture_errors
-from unina.evaluate.figures import rows
+from unina.evaluate.figures import fraction, rows
 from unina.evaluate.plots import confusion_plot, f1_plot, heights_plot, precision_recall_plot
 from unina.evaluate.summary import DEFAULT_THRESHOLD, Scored, Summary, summarise
 
@@ -39,7 +40,14 @@ td + td { text-align: right; white-space: pre; font-family: ui-monospace, monosp
 """
 
 
-def write_report(folder: Path, scored: Scored, summary: Summary | None = None, *, title: str = "evaluation") -> Path:
+def write_report(
+    folder: Path,
+    scored: Scored,
+    summary: Summary | None = None,
+    *,
+    title: str = "evaluation",
+    accuracy_band: Band | None = None,
+) -> Path:
     """Writes `index.html` and the plots, each as a whole or not at all.
 
     Args:
@@ -47,6 +55,7 @@ def write_report(folder: Path, scored: Scored, summary: Summary | None = None, *
         scored: pictures, labels and detections (`Scored.of`).
         summary: of `scored`; None: made here.
         title: heads the page.
+        accuracy_band: of the modes of arithmetic, shown above the figures.
 
     Returns:
         The page.
@@ -71,7 +80,7 @@ def write_report(folder: Path, scored: Scored, summary: Summary | None = None, *
         write_whole(folder / name, content)
     worst = sorted((one for one in errors if one.errors), key=lambda one: -one.errors)[:WORST]
     page = folder / "index.html"
-    write_whole(page, _page(scored, summary, images, worst, title).encode())
+    write_whole(page, _page(scored, summary, images, worst, title, accuracy_band).encode())
     return page
 
 
@@ -106,14 +115,23 @@ def _box(
         cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.34, color, 1, cv2.LINE_AA)
 
 
-def _page(scored: Scored, summary: Summary, plots: dict[str, bytes], worst: Sequence[PictureErrors], title: str) -> str:
+def _page(
+    scored: Scored,
+    summary: Summary,
+    plots: dict[str, bytes],
+    worst: Sequence[PictureErrors],
+    title: str,
+    accuracy_band: Band | None,
+) -> str:
     size = "" if summary.input is None else f", input {summary.input[0]}×{summary.input[1]} (height × width)"
     body = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{summary.images} pictures, {summary.boxes} boxes{size}. What each figure means: docs/evaluation.md.</p>",
         "<div class=plots>",
         *(f"<img src='{_inline(content, 'png')}' alt='{html.escape(name)}'>" for name, content in plots.items()),
-        "</div><h2>Figures</h2>",
+        "</div>",
+        *(_band(accuracy_band) if accuracy_band is not None else ()),
+        "<h2>Figures</h2>",
         _table(summary),
         f"<h2>The {len(worst)} pictures with most errors</h2>" if worst else "<h2>No errors</h2>",
         "<p>At the recommended scores: <b class=hit>hit</b>, <b class=missed>missed</b>, <b class=false>false</b>; "
@@ -132,6 +150,17 @@ def _page(scored: Scored, summary: Summary, plots: dict[str, bytes], worst: Sequ
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{html.escape(title)}</title><style>{STYLE}</style><body>{''.join(body)}</body></html>"
     )
+
+
+def _band(accuracy_band: Band) -> list[str]:
+    heads = ("", "lowest … highest", *accuracy_band.modes)
+    lines = ["".join(f"<th>{html.escape(text)}</th>" for text in heads)]
+    for row in accuracy_band.rows:
+        cells = (row.name, f"{fraction(row.low)} … {fraction(row.high)}", *map(fraction, row.values))
+        lines.append("".join(f"<td>{html.escape(text)}</td>" for text in cells))
+    table = "".join(f"<tr>{line}</tr>" for line in lines)
+    title = f"Stage {accuracy_band.stage} under {len(accuracy_band.modes)} modes of arithmetic"
+    return [f"<h2>{html.escape(title)}</h2>", f"<p>{html.escape(CAVEAT)}</p>", f"<table>{table}</table>"]
 
 
 def _table(summary: Summary) -> str:

@@ -14,6 +14,7 @@ import onnx
 import torch
 
 from unina.data import Sample, read_image
+from unina.evaluate.arithmetic import OWN, Arithmetic
 from unina.evaluate.classes import Groups
 from unina.evaluate.raw_maps import HostMaps, OnnxMaps
 from unina.evaluate.score import MAX_DETECTIONS, Metrics, score
@@ -123,20 +124,25 @@ class OnnxStage:
 class HostStage:
     """The integer host engine on a `host.loadable`."""
 
-    def __init__(self, loadable: Path | bytes, head: Head) -> None:
-        self._maps = HostMaps(loadable)
+    def __init__(self, loadable: Path | bytes, head: Head, arithmetic: Arithmetic = OWN) -> None:
+        self._maps = HostMaps(loadable, arithmetic)
         self._head = head
 
     def __call__(self, image: Image) -> Detections:
         pixels, placement = self._head.pixels(image)
-        q = (pixels ^ np.uint8(128)).view(np.int8)  # pixel − 128 without leaving eight bits
-        maps = self._maps(np.ascontiguousarray(q.transpose(2, 0, 1)[None]))
+        maps = self._maps(centred_int8(pixels))
         return self._head.detections(maps, placement, self._maps.scales)
 
 
 def centred(pixels: Image) -> npt.NDArray[np.float32]:
     """uint8 H×W×3 → float32 1×3×H×W, pixel − 128: what every float stage takes."""
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32) - np.float32(128)
+
+
+def centred_int8(pixels: Image) -> npt.NDArray[np.int8]:
+    """uint8 H×W×3 → int8 1×3×H×W, pixel − 128: what the integer engine and the DLA take."""
+    q = (pixels ^ np.uint8(128)).view(np.int8)  # pixel − 128 without leaving eight bits
+    return np.ascontiguousarray(q.transpose(2, 0, 1)[None])
 
 
 def run_stage(stage: Stage, samples: Iterable[Sample]) -> list[Detections]:

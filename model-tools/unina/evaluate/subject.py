@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from unina.data import read_image
+from unina.evaluate.arithmetic import OWN, POINTWISES, Arithmetic, modes
 from unina.evaluate.jsonl import read_detections
 from unina.evaluate.stages import Head, HostStage, OnnxStage, Stage, TorchStage
 from unina.model import ModelSpec, load_checkpoint
@@ -15,6 +17,8 @@ from unina_runtime import Detections
 PictureStage = Callable[[Path], Detections]
 """The detections of a picture on disk, in classes of the model."""
 CHECKPOINT = "checkpoint.pt"
+HOST = "host"
+"""The stage of the integer engine."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,44 @@ class Subject:
     """the bundle's deploy graph"""
     spec: ModelSpec | None = None
     """of a checkpoint, at the input size that is evaluated"""
+    emulate: Callable[[Arithmetic], PictureStage] | None = None
+    """the stage host of a bundle in a mode of its arithmetic"""
+    rounding: str | None = None
+    """of the bundle's manifest"""
+    emulated: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """stages that stand for host, with the mode of each (`emulating`)"""
 
     def chosen(self, names: tuple[str, ...] | None) -> tuple[str, ...]:
         """The named stages, or the default ones. Raises ValueError for one that the subject lacks."""
+        if names and self.emulated:
+            if HOST not in names:
+                raise ValueError("--rounding and --pointwise are modes of the stage host; name it in --stages")
+            names = tuple(one for name in names for one in (self.emulated if name == HOST else (name,)))
         for name in names or ():
             if name not in self.stages:
                 hint = " (give --checkpoint)" if name == "torch" else ""
                 raise ValueError(f"stage {name!r}: {self.path} has {', '.join(self.stages)}{hint}")
         return names or self.default_stages
+
+    def emulating(self, roundings: Sequence[str], pointwises: Sequence[str]) -> "Subject":
+        """This bundle with a stage for every mode of arithmetic in place of the stage host.
+
+        Args:
+            roundings: of ROUNDINGS; none: the bundle's own.
+            pointwises: of POINTWISES; none: fp32.
+
+        Raises:
+            ValueError: no bundle, and so no integers to compute with.
+        """
+        if self.emulate is None or self.rounding is None:
+            raise ValueError(f"--rounding and --pointwise are modes of the stage host, which {self.path} lacks")
+        chosen = modes(roundings or (self.rounding,), pointwises or POINTWISES[:1])
+        names = {f"{HOST} {mode}": str(mode) for mode in chosen}
+        stages = dict(self.stages)
+        del stages[HOST]
+        stages |= {name: partial(self.emulate, mode) for name, mode in zip(names, chosen, strict=True)}
+        default = (*(name for name in self.default_stages if name != HOST), *names)
+        return dataclasses.replace(self, stages=stages, default_stages=default, emulated=names)
 
 
 def open_subject(
@@ -80,6 +114,7 @@ def _bundle(path: Path, checkpoint: Path | None, input_size: tuple[int, int] | N
         manifest = json.loads((path / "manifest.json").read_text())
         head = Head.of_manifest(manifest)
         classes, thresholds = tuple(manifest["classes"]), tuple(float(value) for value in manifest["thresholds"])
+        rounding = manifest["rounding"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path / 'manifest.json'}: not a readable bundle manifest ({error})") from error
     size = (head.height, head.width)
@@ -87,15 +122,21 @@ def _bundle(path: Path, checkpoint: Path | None, input_size: tuple[int, int] | N
         raise ValueError(
             f"--input-size: the input of {path} is fixed at {size[1]}x{size[0]}; give its checkpoint instead"
         )
+
+    def emulate(arithmetic: Arithmetic) -> PictureStage:
+        return _of_file(HostStage(path / "host.loadable", head, arithmetic))
+
     stages: dict[str, Callable[[], PictureStage]] = {
         "onnx": lambda: _of_file(OnnxStage(path / "model.onnx", head)),
         "qdq": lambda: _of_file(OnnxStage(path / "model.qdq.onnx", head)),
-        "host": lambda: _of_file(HostStage(path / "host.loadable", head)),
+        HOST: lambda: emulate(OWN),
     }
     default = tuple(stages)
     if checkpoint is not None:
         stages["torch"] = lambda: _of_file(TorchStage(load_checkpoint(checkpoint).model.deploy(), head))
-    return Subject(path, classes, size, stages, default, thresholds, onnx=path / "model.onnx")
+    return Subject(
+        path, classes, size, stages, default, thresholds, onnx=path / "model.onnx", emulate=emulate, rounding=rounding
+    )
 
 
 def _checkpoint(path: Path, input_size: tuple[int, int] | None) -> Subject:
