@@ -171,6 +171,13 @@ def _folded(model: onnx.ModelProto, constants: dict[str, Array], opset: int) -> 
     """Infers shapes and folds constants in turns, until nothing more folds."""
     graph = model.graph
     inputs = tuple(value.name for value in graph.input if value.name not in constants)
+    declared = {value.name for value in graph.input}
+    small = [tensor for tensor in graph.initializer if len(tensor.dims) <= 1]
+    _declare(
+        graph, {tensor.name: constants[tensor.name] for tensor in graph.initializer if len(tensor.dims) > 1}, declared
+    )
+    del graph.initializer[:]
+    graph.initializer.extend(small)
     for _ in range(FOLD_ROUNDS):
         tensors = _types(model)
         left: list[onnx.NodeProto] = []
@@ -182,7 +189,8 @@ def _folded(model: onnx.ModelProto, constants: dict[str, Array], opset: int) -> 
                 constants.update(values)
                 graph.initializer.extend(
                     numpy_helper.from_array(value, name) for name, value in values.items() if value.ndim <= 1
-                )  # shape inference reads short vectors, nothing larger
+                )
+                _declare(graph, {name: value for name, value in values.items() if value.ndim > 1}, declared)
         done = len(left) == len(graph.node)
         del graph.node[:]
         graph.node.extend(left)
@@ -200,6 +208,15 @@ def _folded(model: onnx.ModelProto, constants: dict[str, Array], opset: int) -> 
     used = {*inputs, *(name for node in nodes for name in (*node.inputs, *node.outputs) if name)}
     kept = {name: tensors.get(name, TensorType(None, "")) for name in used if name not in constants}
     return Network(nodes, inputs, outputs, kept, constants, opset)
+
+
+def _declare(graph: onnx.GraphProto, values: Mapping[str, Array], declared: set[str]) -> None:
+    """Tells shape inference the shapes of constants whose values it never reads: it copies the model each time."""
+    for name, value in values.items():
+        if name not in declared:
+            kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+            graph.input.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
+            declared.add(name)
 
 
 def _types(model: onnx.ModelProto) -> dict[str, TensorType]:
@@ -240,7 +257,10 @@ def _fold(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UNDEFINED, None) for name in node.output if name
     ]
     graph = onnx.helper.make_graph([node], "fold", values, outputs)
-    single = onnx.helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    versions = [onnx.helper.make_operatorsetid(entry.domain, entry.version) for entry in model.opset_import]
+    if node.op_type in {"QuantizeLinear", "DequantizeLinear"}:  # evaluated from this version on only, the same before
+        versions = [onnx.helper.make_operatorsetid("", max(19, *(entry.version for entry in versions)))]
+    single = onnx.helper.make_model(graph, opset_imports=versions, ir_version=model.ir_version)
     try:
         results = ReferenceEvaluator(single).run(None, read)
     except Exception:  # what cannot be evaluated here stays a node, and the checker says what it is

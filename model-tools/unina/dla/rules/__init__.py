@@ -40,6 +40,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 __all__ = [
+    "DISAPPEARING",
     "FORMATS",
     "POOLS",
     "RULES",
