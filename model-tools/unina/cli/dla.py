@@ -8,13 +8,20 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from unina.cli.dla_check import add_check
 from unina.cli.dla_command import add_command
 from unina.cli.dla_lint_cache import add_lint_cache
+from unina.cli.dla_rules import add_rules
 from unina.dla.graph import GraphError
 from unina.dla.network import NetworkError
 from unina.dla.scales import ScaleError
 
-ADD: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (add_lint_cache, add_command)
+ADD: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (
+    add_rules,
+    add_check,
+    add_lint_cache,
+    add_command,
+)
 """What adds the commands, in the order of `--help`."""
 
 

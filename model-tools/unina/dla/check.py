@@ -13,7 +13,7 @@ from functools import cached_property
 from unina.dla.check_partition import Partition, partition
 from unina.dla.check_patterns import advice
 from unina.dla.network import Network, Node
-from unina.dla.rules import DISAPPEARING, Context, Effect, Fault, Rule, Site, faults, has_dla, loadables_fault
+from unina.dla.rules import DISAPPEARING, Context, Effect, Fault, Rule, Site, faults, loadables_fault
 
 
 class Device(Enum):
@@ -110,7 +110,7 @@ def check(network: Network, context: Context | None = None) -> Report:
 
 
 def _verdict(site: Site, pattern: str | None) -> Verdict:
-    if site.node.op in DISAPPEARING and has_dla(site.context.trt):
+    if site.node.op in DISAPPEARING and not site.context.trt.without_dla:
         return Verdict(site.node, Device.REMOVED, (), "")
     if site.node.op in {"QuantizeLinear", "DequantizeLinear"}:
         found = faults(site)

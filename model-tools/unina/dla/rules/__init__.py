@@ -13,18 +13,16 @@ from unina.dla.rules.build import (
     pool_fault,
     stride_fault,
 )
-from unina.dla.rules.general import has_dla
 from unina.dla.rules.operators import DISAPPEARING
 from unina.dla.rules.rule import (
+    JETPACK_6,
     Certainty,
     Context,
     Effect,
     Fault,
     Rule,
     Site,
-    TensorRt,
     Versions,
-    version_text,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -42,6 +40,7 @@ RULES: tuple[Rule, ...] = (
 __all__ = [
     "DISAPPEARING",
     "FORMATS",
+    "JETPACK_6",
     "POOLS",
     "RULES",
     "Certainty",
@@ -50,17 +49,14 @@ __all__ = [
     "Fault",
     "Rule",
     "Site",
-    "TensorRt",
     "Versions",
     "faults",
     "format_fault",
-    "has_dla",
     "loadables_fault",
     "packed_channels_fault",
     "pool_fault",
     "rule",
     "stride_fault",
-    "version_text",
 ]
 
 

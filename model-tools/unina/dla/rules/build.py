@@ -5,7 +5,8 @@ No network breaks them; build settings do. Each check takes those settings and r
 
 from dataclasses import dataclass
 
-from unina.dla.rules.rule import BASE_HEADER, GUIDE, PAGE, Certainty, Effect, Fault, Rule, TensorRt, Versions
+from unina.dla.rules.rule import BASE_HEADER, GUIDE, PAGE, Certainty, Effect, Fault, Rule, Versions
+from unina.dla.tensorrt import TensorRt
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -61,7 +62,7 @@ LOADABLES = _build(
     "≤ 16 a core",
     GUIDE,
     "fewer regions: make the network run on the DLA as a whole",
-    trt=Versions(since=(8, 5)),
+    trt=Versions(since=TensorRt(8, 5)),
 )
 LOADABLES_OLD = _build(
     "loadables-old",
@@ -70,7 +71,7 @@ LOADABLES_OLD = _build(
     "≤ 4 a core",
     "TensorRT 8.0–8.4 developer guides",
     "fewer regions, or a newer TensorRT",
-    trt=Versions(until=(8, 4)),
+    trt=Versions(before=TensorRt(8, 5)),
 )
 STANDALONE = _build(
     "standalone",

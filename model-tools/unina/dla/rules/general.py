@@ -3,10 +3,11 @@
 import math
 
 from unina.dla.rules.operators import ACTIVATION, COMPARISON, DISAPPEARING, ELEMENTWISE, FULLY_CONNECTED
-from unina.dla.rules.rule import GUIDE, PAGE, Certainty, Effect, Rule, Site, Versions, ops, version_text
+from unina.dla.rules.rule import GUIDE, PAGE, Certainty, Effect, Rule, Site, Versions, ops
+from unina.dla.tensorrt import TensorRt
 
-LAST_10 = (10, 7)
-FIRST_11 = (11, 4, 1)
+CALIBRATED = Versions(before=TensorRt(11, 0))
+"""INT8 comes from a calibration cache; from 11 on from Q/DQ and tensor types."""
 MAX_BATCH = 4096
 MAX_SIZE = 8192
 FLOATS = {"float32", "float16", "float64", "bfloat16", "int8", "uint8", ""}
@@ -14,13 +15,8 @@ FLAT = FULLY_CONNECTED | ACTIVATION | DISAPPEARING | ops("Add")
 """What may stand in a row of fully connected layers; Add is their bias."""
 
 
-def has_dla(trt: tuple[int, ...]) -> bool:
-    """Whether this TensorRT has Jetson's DLA at all."""
-    return trt[:2] <= LAST_10 or trt >= FIRST_11
-
-
 def _version(site: Site) -> str | None:
-    return None if has_dla(site.context.trt) else f"TensorRT {version_text(site.context.trt)} has no DLA on Jetson"
+    return f"TensorRT {site.context.trt}" if site.context.trt.without_dla else None
 
 
 def _tensors(site: Site) -> tuple[str, ...]:
@@ -206,7 +202,7 @@ RULES = (
         layer="Q/DQ",
         condition="QuantizeLinear, DequantizeLinear",
         limit="not on the DLA before TensorRT 11.4.1",
-        trt=Versions(until=LAST_10),
+        trt=CALIBRATED,
         ops=ops("QuantizeLinear", "DequantizeLinear"),
         source="cuDLA-samples#19; TensorRT#2222",
         certainty=Certainty.USER,
@@ -218,7 +214,7 @@ RULES = (
         layer="Q/DQ",
         condition="QuantizeLinear, DequantizeLinear",
         limit="expected to be how INT8 is asked for from TensorRT 11.4.1 on",
-        trt=Versions(since=FIRST_11),
+        trt=Versions(since=TensorRt(11, 4, 1)),
         source="TensorRT 11.x headers (no calibrator is left); 11.4.1 documentation, INT8 section not read",
         certainty=Certainty.UNVERIFIED,
         effect=Effect.NOTE,
@@ -232,7 +228,7 @@ RULES = (
         condition="INT8 scale of every tensor",
         limit="a layer without one runs in FP16 if that is allowed, else the build fails",
         precision="INT8",
-        trt=Versions(until=LAST_10),
+        trt=CALIBRATED,
         source="super-gradients#1760; Model-Optimizer#1661",
         certainty=Certainty.USER,
         effect=Effect.FP16,

@@ -1,7 +1,9 @@
 """Rules of what only moves data: concat, slice and split, reshape and transpose."""
 
+from unina.dla.rules.general import CALIBRATED
 from unina.dla.rules.operators import RESHAPE, SHUFFLE, SLICE
 from unina.dla.rules.rule import GUIDE, PAGE, Certainty, Effect, Rule, Site, Versions, ops
+from unina.dla.tensorrt import TensorRt
 
 CHANNELS = 1
 
@@ -98,7 +100,7 @@ RULES = (
          _concat_sizes),
     Rule("concat-scales", "Concat", "ranges in INT8", "all inputs equal, and equal to the output", GUIDE,
          "tie the scales of the inputs and the output, as `unina-export` does", ops("Concat"), _concat_scales,
-         precision="INT8", trt=Versions(until=(10, 7)), effect=Effect.NOTE),
+         precision="INT8", trt=CALIBRATED, effect=Effect.NOTE),
     Rule("slice-static", "Slice / Split", "start, size and axes", "constants, within bounds", GUIDE,
          "slice at fixed places", SLICE, _slice_static),
     Rule("slice-batch", "Slice / Split", "axes", "not the batch", GUIDE, "slice channels or maps", SLICE, _slice_batch),
@@ -107,10 +109,10 @@ RULES = (
          _slice_step),
     Rule("slice-precision", "Slice / Split", "precision", "FP16 only in TensorRT 8.5; later INT8, too", GUIDE,
          "two convolutions instead of a split", SLICE, _slice_precision, precision="INT8",
-         trt=Versions(until=(8, 5)), effect=Effect.FP16),
+         trt=Versions(before=TensorRt(8, 6)), effect=Effect.FP16),
     Rule("slice-int8", "Slice / Split", "precision", "INT8 after TensorRT 8.5", PAGE,
          "try it on the device; two convolutions instead of a split are safe", SLICE, _slice_precision,
-         precision="INT8", trt=Versions(since=(8, 6)), certainty=Certainty.UNVERIFIED, effect=Effect.NOTE),
+         precision="INT8", trt=Versions(since=TensorRt(8, 6)), certainty=Certainty.UNVERIFIED, effect=Effect.NOTE),
     Rule("shuffle-batch", "Shuffle (Reshape / Transpose)", "batch", "untouched", GUIDE,
          "keep the batch dimension first and whole", SHUFFLE - {"Transpose"}, _reshape_batch),
     Rule("transpose-batch", "Shuffle (Reshape / Transpose)", "batch", "untouched", GUIDE,

@@ -1,8 +1,9 @@
 """Which operators the DLA has at all, through TensorRT: everything else is on the GPU before any limit is looked at."""
 
 from unina.dla.rules.rule import GUIDE, HEADER, PAGE, SOFTWARE, Certainty, Check, Rule, Site, Versions, ops
+from unina.dla.tensorrt import TensorRt
 
-BEFORE_8_6_12 = Versions(until=(8, 6, 11))
+BEFORE_8_6_12 = Versions(before=TensorRt(8, 6, 12))
 """Div, Pow, Greater, Less, ReduceMax and most unary functions came with DriveOS' 8.6.12 and with 10.x."""
 
 CONVOLUTION = ops("Conv")

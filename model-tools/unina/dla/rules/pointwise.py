@@ -1,14 +1,15 @@
 """Rules of what works point by point, and of the two layers across channels, softmax and LRN."""
 
+from unina.dla.rules.general import CALIBRATED
 from unina.dla.rules.operators import BEFORE_8_6_12, COMPARISON, ELEMENTWISE
-from unina.dla.rules.rule import GUIDE, HEADER, PAGE, Certainty, Effect, Rule, Site, Versions, ops
+from unina.dla.rules.rule import GUIDE, HEADER, PAGE, Certainty, Effect, Rule, Site, ops
 
 ACCURATE_AXIS = 8192
 OPTIMISED_AXIS = 1024
 
 
 def _before_8_6_12(site: Site) -> str | None:
-    return f"{site.node.op} in TensorRT {'.'.join(map(str, site.context.trt))}"
+    return f"{site.node.op} in TensorRT {site.context.trt}"
 
 
 def _promoted(site: Site) -> str | None:
@@ -133,7 +134,7 @@ RULES = (
     Rule("elementwise-scales", "ElementWise", "input ranges in INT8",
          "equal; when calibrated, the largest is taken for both", HEADER,
          "tie the scales of both inputs, as `unina-export` does", ELEMENTWISE, _equal_scales, precision="INT8",
-         trt=Versions(until=(10, 7)), effect=Effect.NOTE),
+         trt=CALIBRATED, effect=Effect.NOTE),
     Rule("comparison-version", "Equal, Greater, Less", "Greater, Less",
          "from TensorRT 8.6.12 on; Equal from 8.5 on", PAGE, "compare on the host", ops("Greater", "Less"),
          _before_8_6_12, trt=BEFORE_8_6_12, certainty=Certainty.EXCERPT),

@@ -7,9 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from unina.dla.network import Array, Network, Node
-
-TensorRt = tuple[int, ...]
-"""A version such as (10, 3) or (8, 6, 12); compared as tuples."""
+from unina.dla.tensorrt import TensorRt
 
 GUIDE = "TensorRT 8.5.3 developer guide, DLA supported layers"
 PAGE = "TensorRT 10.x documentation, DLA layer restrictions"
@@ -42,31 +40,28 @@ class Certainty(Enum):
 
 @dataclass(frozen=True)
 class Versions:
-    """TensorRT versions from `since` on, until `until` inclusive; None is open."""
+    """TensorRT from `since` on, and older than `before`; None is open."""
 
     since: TensorRt | None = None
-    until: TensorRt | None = None
+    before: TensorRt | None = None
 
     def __contains__(self, version: TensorRt) -> bool:
-        if self.since is not None and version < self.since:
-            return False
-        return self.until is None or version[: len(self.until)] <= self.until
+        return (self.since is None or version >= self.since) and (self.before is None or version < self.before)
 
     def __str__(self) -> str:
-        since, until = (".".join(map(str, end)) if end else "" for end in (self.since, self.until))
-        if since and until:
-            return f"{since} to {until}"
-        return f"≥ {since}" if since else f"≤ {until}" if until else "all with a DLA"
+        ends = [f"≥ {self.since}" if self.since else "", f"< {self.before}" if self.before else ""]
+        return ", ".join(filter(None, ends)) or "all"
 
 
 ALL = Versions()
+JETPACK_6 = TensorRt(10, 3)
 
 
 @dataclass(frozen=True)
 class Context:
     """What a network is built for."""
 
-    trt: TensorRt = (10, 3)
+    trt: TensorRt = JETPACK_6
     precision: str = "int8"
     """"int8" or "fp16" """
     input_format: str = "dla_hwc4"
@@ -172,10 +167,6 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.found}; {self.rule.condition}: {self.rule.limit} [{self.rule.id}]"
-
-
-def version_text(version: TensorRt) -> str:
-    return ".".join(map(str, version))
 
 
 def ops(*names: str) -> frozenset[str]:

@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 from unina.dla.rules.convolution import kernel, outside, pads, spatial
+from unina.dla.rules.general import CALIBRATED
 from unina.dla.rules.operators import BEFORE_8_6_12, POOLING, REDUCE_MAX, RESIZE
-from unina.dla.rules.rule import GUIDE, PAGE, SOFTWARE, Certainty, Effect, Rule, Site, Versions, ops
+from unina.dla.rules.rule import GUIDE, PAGE, SOFTWARE, Certainty, Effect, Rule, Site, ops
 
 NEAREST_MODES = {
     ("asymmetric", "floor"),
@@ -45,7 +46,7 @@ def _same_scale(site: Site) -> str | None:
 
 
 def _reduce_version(site: Site) -> str | None:
-    return f"{site.node.op} in TensorRT {'.'.join(map(str, site.context.trt))}"
+    return f"{site.node.op} in TensorRT {site.context.trt}"
 
 
 def _reduce_axes(site: Site) -> str | None:
@@ -113,7 +114,7 @@ RULES = (
          "use a plain pooling", POOLING, _plain, certainty=Certainty.INFERRED),
     Rule("pool-scales", "Pooling", "scales in INT8", "input = output", GUIDE,
          "tie the scales of both sides, as `unina-export` does", POOLING, _same_scale, precision="INT8",
-         trt=Versions(until=(10, 7)), effect=Effect.NOTE),
+         trt=CALIBRATED, effect=Effect.NOTE),
     Rule("pool-xavier", "Pooling", "average on Xavier", "inclusive padding only; Orin takes both", GUIDE,
          "count the padding, or don't pad"),
     Rule("reduce-max-version", "GlobalMaxPool / ReduceMax", "GlobalMaxPool, ReduceMax", "from TensorRT 8.6.12 on",

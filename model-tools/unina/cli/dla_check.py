@@ -1,0 +1,225 @@
+"""`unina-dla check`: does a network run on the DLA, what falls back, why, and what to change."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from unina.cli.dla_lint_cache import BUNDLE_CACHE, version
+from unina.cli.dla_model import add_model_arguments, read_model
+from unina.dla.check import Device, Report, Verdict, check
+from unina.dla.network import NetworkError
+from unina.dla.rules import FORMATS, JETPACK_6, Context
+from unina.export.cache import CacheError, read_cache
+
+PIPE_WIDTH = 160
+COLOURS = {Device.DLA: "green", Device.DLA_FP16: "yellow", Device.GPU: "red", Device.REMOVED: "dim"}
+EXAMPLES = """examples:
+  unina-dla check cones.unina                                     a bundle, with the scales of its cache
+  unina-dla check yolo.onnx --input-shape images=1x3x640x640      a network that leaves its input size open
+  unina-dla check yolo.onnx --trt 8.6 --precision fp16 --all      every node, for JetPack 6.0 and FP16
+  unina-dla check yolo.onnx --json | jq '.fixes[0]'               what would win the most
+
+Exit code: 0 everything runs on the DLA, 1 something falls back, 2 the network cannot be read.
+"""
+
+
+def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "check",
+        help="tell for every node whether the DLA runs it",
+        description="Tells for every node whether Orin's DLA runs it, in INT8 or FP16, by which rule it does not, and "
+        "what to change; counts the regions that TensorRT would cut the network into. It knows the documented rules "
+        "(`unina-dla rules`); the device can still refuse what keeps them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_model_arguments(parser)
+    parser.add_argument(
+        "--trt", type=version, default=JETPACK_6, metavar="VERSION", help="TensorRT (default: 10.3, JetPack 6)"
+    )
+    parser.add_argument("--precision", choices=("int8", "fp16"), default="int8", help="default: int8")
+    parser.add_argument(
+        "--input-format", choices=sorted(FORMATS), default="dla_hwc4", help="of the pictures (default: dla_hwc4)"
+    )
+    parser.add_argument("--sparse", action="store_true", help="list convolutions that 2:4 sparsity would not speed up")
+    parser.add_argument("--all", action="store_true", help="show every node, one a line")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Returns the exit code."""
+    network = read_model(arguments)
+    scales = _scales(arguments.model) if arguments.precision == "int8" and not arguments.trt.strongly_typed else None
+    context = Context(arguments.trt, arguments.precision, arguments.input_format, arguments.sparse, scales)
+    report = check(network, context)
+    if arguments.json:
+        print(json.dumps(_document(arguments.model, report), indent=2, ensure_ascii=False))
+    else:
+        _print(arguments.model, report, arguments.all)
+    return 0 if report.on_dla else 1
+
+
+def _scales(model: Path) -> dict[str, float] | None:
+    """Those of a bundle's cache; None for a network without one. Raises NetworkError: a cache that can't be read."""
+    path = model / BUNDLE_CACHE
+    if not model.is_dir() or not path.exists():
+        return None
+    try:
+        return {name: float(scale) for name, scale in read_cache(path).scales.items()}
+    except CacheError as error:
+        raise NetworkError(str(error)) from error
+
+
+def _document(model: Path, report: Report) -> dict[str, object]:
+    return {
+        "model": str(model),
+        "tensorrt": str(report.context.trt),
+        "precision": report.context.precision,
+        "on_dla": report.on_dla,
+        "nodes": {device.name.lower(): report.count(device) for device in Device},
+        "regions": [[node.name for node in nodes] for nodes in report.partition.regions],
+        "reformats": list(report.partition.reformats),
+        "precision_changes": report.precision_changes,
+        "warnings": [str(fault) for fault in report.warnings],
+        "fixes": [
+            {
+                "fix": fix.text,
+                "rules": list(fix.rules),
+                "device": fix.device.value,
+                "nodes": [node.name for node in fix.nodes],
+                "regions_saved": fix.regions_saved,
+                "reformats_saved": fix.reformats_saved,
+            }
+            for fix in report.fixes
+        ],
+        "verdicts": [
+            {
+                "node": verdict.node.name,
+                "operator": verdict.node.op,
+                "device": verdict.device.value,
+                "rule": verdict.rule.id if verdict.rule else None,
+                "found": verdict.faults[0].found if verdict.rule else None,
+                "certainty": verdict.rule.certainty.name.lower() if verdict.rule else None,
+                "fix": verdict.fix or None,
+                "notes": [{"rule": note.rule.id, "found": note.found} for note in verdict.notes],
+            }
+            for verdict in report.verdicts
+        ],
+    }
+
+
+def _print(model: Path, report: Report, every: bool) -> None:
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    context = report.context
+    console.print(
+        f"[bold]{escape(str(model))}[/bold]: {len(report.verdicts)} nodes, TensorRT {context.trt}, "
+        f"{context.precision.upper()}"
+    )
+    table = _every_node(report) if every else _grouped(report)
+    if table.row_count:
+        console.print()
+        console.print(table)
+    console.print()
+    _print_notes(console, report)
+    _print_fixes(console, report)
+    _print_answer(console, report)
+
+
+def _every_node(report: Report) -> Table:
+    table = _table("node", "operator", "runs as", "rule", "why")
+    for verdict in report.verdicts:
+        why = verdict.faults[0].found if verdict.rule else ""
+        table.add_row(escape(verdict.node.name), verdict.node.op, _device(verdict.device), _rule(verdict), escape(why))
+    return table
+
+
+def _grouped(report: Report) -> Table:
+    """Nodes that are not plain DLA, those with the same operator and rule in one line."""
+    groups: dict[tuple[Device, str, str], list[Verdict]] = {}
+    for verdict in report.verdicts:
+        if verdict.rule:
+            groups.setdefault((verdict.device, verdict.rule.id, verdict.node.op), []).append(verdict)
+    table = _table("nodes", "operator", "runs as", "rule", "why, at the first of them")
+    for (device, _, op), members in sorted(
+        groups.items(), key=lambda item: (item[0][0] is not Device.GPU, -len(item[1]))
+    ):
+        first = members[0]
+        why = f"{escape(first.node.name)}: {escape(first.faults[0].found)}"
+        table.add_row(str(len(members)), op, _device(device), _rule(first), why)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", justify="right" if column == "nodes" else "left")
+    return table
+
+
+def _device(device: Device) -> str:
+    return f"[{COLOURS[device]}]{device.value}[/]"
+
+
+def _rule(verdict: Verdict) -> str:
+    return verdict.rule.id if verdict.rule else ""
+
+
+def _print_notes(console: Console, report: Report) -> None:
+    notes: dict[str, list[str]] = {}
+    fixes = {}
+    for verdict in report.verdicts:
+        for note in verdict.notes:
+            notes.setdefault(note.rule.id, []).append(f"{verdict.node.name}: {note.found}")
+            fixes[note.rule.id] = note.rule
+    for rule, places in notes.items():
+        row = fixes[rule]
+        console.print(
+            f"[cyan]note[/] {rule}, {len(places)} nodes ({escape(places[0])}): {escape(row.condition)} "
+            f"{escape(row.limit)}; {escape(row.fix)}"
+        )
+    for warning in report.warnings:
+        console.print(f"[yellow]warning[/] {escape(str(warning))}")
+    if notes or report.warnings:
+        console.print()
+
+
+def _print_fixes(console: Console, report: Report) -> None:
+    if not report.fixes:
+        return
+    console.print("[bold]What to change, what wins most first[/bold]")
+    for number, fix in enumerate(report.fixes, 1):
+        wins = [f"{len(fix.nodes)} node{'s' * (len(fix.nodes) != 1)} {_win(fix.device)}"]
+        for count, what in ((fix.regions_saved, "region"), (fix.reformats_saved, "reformat")):
+            if count > 0:
+                wins.append(f"{count} {what}{'s' * (count != 1)} fewer")
+        console.print(f"{number:>3}. {escape(fix.text)} [dim]({', '.join(wins)}; {', '.join(fix.rules)})[/dim]")
+    console.print()
+
+
+def _win(device: Device) -> str:
+    return "on the DLA" if device is Device.GPU else "in INT8"
+
+
+def _print_answer(console: Console, report: Report) -> None:
+    counts = {device: report.count(device) for device in Device}
+    parts = [f"{count} {_device(device)}" for device, count in counts.items() if count]
+    regions, reformats = len(report.partition.regions), len(report.partition.reformats)
+    console.print(
+        f"{', '.join(parts)}; {regions} region{'s' * (regions != 1)}, {reformats} reformat{'s' * (reformats != 1)} "
+        f"between DLA and GPU"
+        + (f", {report.precision_changes} tensors between INT8 and FP16" if report.precision_changes else "")
+    )
+    if report.on_dla:
+        console.print("[green]Everything runs on the DLA[/], as far as its documented rules tell.")
+    else:
+        console.print(
+            f"[red]{counts[Device.GPU]} of {len(report.verdicts)} nodes fall back to the GPU[/]: silently with "
+            "--allowGPUFallback; a standalone loadable can't be built."
+        )
