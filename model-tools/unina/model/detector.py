@@ -14,7 +14,6 @@ from unina.model.backbone import Backbone
 from unina.model.deploy import DeployedDetector
 from unina.model.head import Head, LevelMaps
 from unina.model.neck import RepPan
-from unina.model.plan import PLANS
 from unina.model.spec import ModelSpec
 
 INPUT_SCALE = 1 / 128
@@ -44,7 +43,7 @@ class Detector(nn.Module):
         self.classes = classes or tuple(f"class_{i}" for i in range(num_classes))
         if len(self.classes) != num_classes:
             raise ValueError(f"{num_classes} classes, but {len(self.classes)} names: {', '.join(self.classes)}")
-        plan, strides = PLANS[spec.backbone], spec.strides
+        plan, strides = spec.stages, spec.strides
         self.backbone = Backbone(plan, spec.block, strides)
         self.neck = RepPan(plan, spec.block, strides, self.backbone.widths)
         self.one_to_one_gradient = 0.0  # part of the one-to-one head's gradient that reaches the features

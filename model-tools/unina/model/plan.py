@@ -5,8 +5,9 @@ finest level gets the narrowest neck and head: it holds three quarters of all ce
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
-from unina.model.spec import Backbone
+Backbone = Literal["pico", "b0", "b1", "b2", "b3"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,19 @@ class Plan:
     """channels of the class and of the box tower at that level"""
     head_depth: int
     """rep blocks in a tower"""
+
+    def __post_init__(self) -> None:
+        for name in ("widths", "depths", "neck", "head"):
+            values = tuple(getattr(self, name))  # YAML and JSON give lists
+            object.__setattr__(self, name, values)
+            if len(values) != 4:
+                raise ValueError(f"model.plan.{name}: {list(values)}: four values are needed, for strides 4, 8, 16, 32")
+        for value in (self.stem, *self.widths, *self.neck, *self.head):
+            if value < 8 or value % 8 or value > 2048:
+                raise ValueError(f"model.plan: {value} channels: must be a multiple of 8 in 8..2048; 32 fill the DLA")
+        for value in (*self.depths, self.head_depth):
+            if not 1 <= value <= 64:
+                raise ValueError(f"model.plan: {value} rep blocks: must lie in 1..64")
 
     @staticmethod
     def at(values: tuple[int, int, int, int], stride: int) -> int:

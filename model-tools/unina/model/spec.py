@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from unina.model.plan import PLANS, Backbone, Plan
+
+__all__ = ["Backbone", "Block", "Level", "ModelSpec", "stride_of"]
+
 Level = Literal["p2", "p3", "p4", "p5"]
-Backbone = Literal["pico", "b0", "b1", "b2", "b3"]
 Block = Literal["qarep", "rep"]
 
 
@@ -36,8 +39,13 @@ class ModelSpec:
     reg_max: int = 16
     """bins a box side (arXiv 2006.04388); a side spans at most reg_max − 1 strides; 1 predicts the plain distance"""
 
+    plan: Plan | None = None
+    """widths and depths of your own in place of the backbone's, as `unina-dla search` prints them"""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "levels", tuple(self.levels))  # YAML and JSON give lists
+        if isinstance(self.plan, dict):  # a checkpoint holds plain values
+            object.__setattr__(self, "plan", Plan(**self.plan))
         if not self.levels:
             raise ValueError("model.levels: []: at least one level is needed, for instance [p2, p3, p4]")
         strides = self.strides
@@ -53,6 +61,11 @@ class ModelSpec:
                 raise ValueError(
                     f"model.{name}: {size}: must be a multiple of {strides[-1]}, the stride of {self.levels[-1]}"
                 )
+
+    @property
+    def stages(self) -> Plan:
+        """Widths and depths: the given ones, or the backbone's."""
+        return self.plan or PLANS[self.backbone]
 
     @property
     def strides(self) -> tuple[int, ...]:
