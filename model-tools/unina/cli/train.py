@@ -20,6 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from unina.data import DataError
+from unina.dla.graph import Graph, read_graph
+from unina.export.onnx_graph import export_onnx
+from unina.model import Detector
 from unina.train import RunSpec
 from unina.train.history import EpochRow
 from unina.train.mixture import load_mixture
@@ -144,7 +147,7 @@ def check_yaml(path: Path) -> None:
             for item in mapping:
                 walk(item, prefix)
             return
-        if mapping is None and prefix in {"validation.", "distil."}:
+        if mapping is None and prefix in {"validation.", "distil.", "quantise.", "model.plan."}:
             return  # a block with nothing behind it
         if not isinstance(mapping, dict):
             raise SpecError(f"{path}: {prefix.rstrip('.') or 'the file'}: must be a mapping of fields to values")
@@ -186,13 +189,20 @@ def train(options: Options, processes: Processes) -> Result:
     processes.wait()  # from here on the first one may write there
     mixture = load_mixture(options.spec)
     with display(options, processes) as watch:
-        trainer = Trainer(options.spec, mixture, output, watch, options.resume, processes)
+        graph = deploy_graph(options.spec, mixture.names) if options.spec.quantise else None
+        trainer = Trainer(options.spec, mixture, output, watch, options.resume, processes, graph)
         if options.force and began and processes.first:
             for path in (output / name for name in WRITTEN):
                 if path.is_dir():
                     shutil.rmtree(path)
                 path.unlink(missing_ok=True)
         return trainer.run()
+
+
+def deploy_graph(spec: RunSpec, names: tuple[str, ...]) -> Graph:
+    """The operators of the deployed network, for training in integers; traced at the size of a crop."""
+    size = dataclasses.replace(spec.model, input_height=spec.train.crop, input_width=spec.train.crop)
+    return read_graph(export_onnx(Detector(size, len(names), names).deploy()))
 
 
 def check_output(options: Options, began: bool) -> None:

@@ -1,17 +1,20 @@
 """The export as one story: checkpoint → deploy graph → scale map → every form of the network → checked → bundle."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unina.compress.calibrate import Method, calibrate, passes
 from unina.compress.pictures import CalibrationPictures, sample_paths
 from unina.data import Dataset, Sample, load_dataset, read_image
-from unina.dla.graph import read_graph
+from unina.dla.graph import Graph, read_graph
 from unina.dla.scales import ScaleMap
+from unina.dla.ties import tied_groups
 from unina.evaluate import (
     ClassMap,
     Head,
@@ -121,9 +124,12 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
     graph = read_graph(model)
 
     paths = sample_paths([sample.image for sample in training], settings.calibration_images, settings.seed)
-    pictures = CalibrationPictures(paths, head)
-    with progress(f"calibrate ({settings.calibration})", len(paths) * passes(settings.calibration)) as advance:
-        scales = calibrate(model, pictures, settings.calibration, advance)
+    if checkpoint.scales is None:
+        pictures = CalibrationPictures(paths, head)
+        with progress(f"calibrate ({settings.calibration})", len(paths) * passes(settings.calibration)) as advance:
+            scales = calibrate(model, pictures, settings.calibration, advance)
+    else:
+        scales = trained_scales(checkpoint.scales, graph, settings.checkpoint)
     qdq = quantised_model(model, scales)
     loadable = lower(graph, scales, settings.rounding)
 
@@ -151,6 +157,23 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
         )
     size = sum(path.stat().st_size for path in settings.output.iterdir())
     return ExportResult(settings.output, size, checkpoint.classes, thresholds, parity, accuracy)
+
+
+def trained_scales(scales: Mapping[str, float], graph: Graph, checkpoint: Path) -> ScaleMap:
+    """The scales that a run in integers learnt, for exactly the tensors of the graph, ties kept.
+
+    Raises ExportError when the checkpoint lacks one, or breaks a tie.
+    """
+    for name in graph.shapes:
+        if name not in scales:
+            raise ExportError(f"{checkpoint}: trained in integers, but has no scale for {name}; train again")
+    found = ScaleMap({name: np.float32(scales[name]) for name in graph.shapes})
+    for group in tied_groups(graph):
+        apart = next((name for name in group if found[name] != found[group[0]]), None)
+        if apart is not None:
+            pair = f"they have {found[group[0]]} and {found[apart]}"
+            raise ExportError(f"{checkpoint}: {group[0]} and {apart} must share one scale, {pair}")
+    return found
 
 
 def _classes(checkpoint: Checkpoint, dataset: Dataset, scored: Sequence[Sample], settings: ExportSettings) -> ClassMap:
@@ -232,7 +255,9 @@ def _provenance(
     return Provenance(
         seed=info.get("seed"),
         dataset_sha256=dataset.sha256,
-        calibration={"method": settings.calibration, "seed": settings.seed, "images": names},
+        calibration={"method": settings.calibration, "seed": settings.seed, "images": names}
+        if checkpoint.scales is None
+        else {"method": "trained", "seed": info.get("seed"), "images": []},
         spec=dataclasses.asdict(checkpoint.spec),
         training=_without_places(
             {key: info[key] for key in ("spec", "dataset_sha256", "step", "epoch", "metrics") if key in info}

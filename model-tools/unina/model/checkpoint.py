@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unina.data.whole import new_file
 from unina.model.detector import Detector
@@ -28,6 +28,8 @@ class Checkpoint:
     classes: tuple[str, ...]
     info: dict[str, Any]
     """plain values: epoch, seed, dataset_sha256, map50, the whole training spec"""
+    scales: dict[str, float] | None = None
+    """tensor of the deploy graph → INT8 scale, float32; None unless it was trained in integers"""
 
 
 def save_checkpoint(
@@ -35,10 +37,12 @@ def save_checkpoint(
     model: Detector,
     info: dict[str, Any],
     training: dict[str, Any] | None = None,
+    scales: dict[str, float] | None = None,
 ) -> None:
     """Writes a checkpoint atomically.
 
-    `model` carries the weights to deploy; `training` whatever the trainer needs to resume (tensors, numbers, strings).
+    `model` carries the weights to deploy; `training` whatever the trainer needs to resume (tensors, numbers, strings);
+    `scales` what it learnt of its tensors' ranges.
     """
     payload = {
         "format": FORMAT,
@@ -48,6 +52,8 @@ def save_checkpoint(
         "info": info,
         "training": training or {},
     }
+    if scales is not None:
+        payload["scales"] = scales
     with new_file(path) as file:
         torch.save(payload, file)
 
@@ -77,10 +83,10 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: does not fit this version of unina: {error}") from error
     load_weights(model, weights, path)
-    return Checkpoint(model.eval(), spec, classes, info)
+    return Checkpoint(model.eval(), spec, classes, info, payload.get("scales"))
 
 
-def load_weights(model: Detector, weights: dict[str, Tensor], path: Path) -> None:
+def load_weights(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     """Puts the weights of a checkpoint into a model; raises CheckpointError that names the first that does not fit.
 
     torch's own message lists all of them, hundreds where a layer was moved, behind a line that names none.

@@ -1,27 +1,29 @@
 """Exponential moving average of the weights, its memory scaled to the run's length."""
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
+from torch import nn
 
-from unina.model import Detector
+Model = TypeVar("Model", bound=nn.Module)
 
 
-class WeightAverage:
+class WeightAverage(Generic[Model]):
     """Keeps an averaged copy of a model, normalisation statistics included; that copy is what is deployed.
 
     A decay fixed for long runs (0.9999) would still hold the first weights after a short one: the memory is
     `fraction · steps` updates, and shorter at the beginning.
     """
 
-    def __init__(self, model: Detector, steps: int, fraction: float) -> None:
+    def __init__(self, model: Model, steps: int, fraction: float) -> None:
         self.model = copy.deepcopy(model)
         self.model.eval().requires_grad_(False)
         self.decay = 1 - 1 / max(1.0, fraction * steps)
         self.updates = 0
 
     @torch.no_grad()
-    def update(self, model: Detector) -> None:
+    def update(self, model: Model) -> None:
         """Takes in the weights after an optimiser step."""
         self.updates += 1
         decay = min(self.decay, self.updates / (self.updates + 10))

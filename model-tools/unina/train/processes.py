@@ -40,6 +40,14 @@ class Processes:
         dist.all_reduce(total)
         return total
 
+    def largest(self, tensor: Tensor) -> Tensor:
+        """The tensor, each value the largest of all processes."""
+        if self.count == 1:
+            return tensor
+        found = tensor.to(self.device, copy=True)
+        dist.all_reduce(found, dist.ReduceOp.MAX)
+        return found.cpu()
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in one of the processes."""
         return bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0) if self.count > 1 else flag

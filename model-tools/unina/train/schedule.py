@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -28,14 +29,22 @@ def one_to_one_top(step: int, spec: TrainSpec) -> int:
     return max(1, round(spec.one_to_many_top ** (1 - step / relaxed))) if step < relaxed else 1
 
 
-def build_optimizer(trained: Sequence[nn.Parameter], spec: TrainSpec) -> torch.optim.Optimizer:
+def build_optimizer(
+    trained: Sequence[nn.Parameter], spec: TrainSpec, scales: Sequence[nn.Parameter] = (), scale_rate: float = 1.0
+) -> torch.optim.Optimizer:
     """Weight decay on kernels; none on biases and normalisation, which it would only pull off balance.
 
-    Frozen parameters are left out.
+    `scales`: those of `trained` that are scales of tensors; they learn `scale_rate` times as fast. Frozen parameters
+    are left out.
     """
-    kernels = [p for p in trained if p.requires_grad and p.ndim > 1]
-    others = [p for p in trained if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": kernels, "weight_decay": spec.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    fast = {id(p) for p in scales}
+    rest = [p for p in trained if p.requires_grad and id(p) not in fast]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": spec.weight_decay, "rate": 1.0},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "rate": 1.0},
+    ]
+    if any(p.requires_grad for p in scales):
+        groups.append({"params": [*scales], "weight_decay": 0.0, "rate": scale_rate})
     if spec.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=spec.lr, betas=(spec.momentum, 0.99))  # 0.999 outlasts a short run
     return torch.optim.SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=True)

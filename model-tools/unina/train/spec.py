@@ -8,6 +8,7 @@ from typing import Literal
 
 from unina.model import ModelSpec
 from unina.train.distil_spec import DistilSpec
+from unina.train.quantise_spec import QuantiseSpec
 from unina.train.ranges import check_range
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -269,6 +270,9 @@ class RunSpec:
     distil: DistilSpec | None = None
     """a larger detector that teaches this one"""
 
+    quantise: QuantiseSpec | None = None
+    """trains on in the integers of the device, from train.init_from"""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))  # YAML gives lists
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -279,5 +283,7 @@ class RunSpec:
             raise ValueError(f"classes: {name}: stands twice; no label could tell the two apart")
         if self.data and self.sources:
             raise ValueError(f"data: {self.data}: sources are given too; name it there")
+        if self.quantise and not self.train.init_from:
+            raise ValueError("quantise: needs train.init_from: the detector that was trained in float")
         if self.validation and not self.sources:
             raise ValueError("validation: needs sources; with data, its split val validates")

@@ -13,6 +13,7 @@ import yaml
 from torch import Tensor
 
 from unina.data.whole import write_whole
+from unina.dla.graph import Graph
 from unina.evaluate import Head, Metrics, TorchStage, run_stage
 from unina.evaluate.classes import same_classes
 from unina.evaluate.score import score_as
@@ -32,6 +33,7 @@ from unina.train.loader import Batch, Loader
 from unina.train.mixture import Mixture
 from unina.train.processes import ALONE, OnDevice, Processes
 from unina.train.progress import PARTS, Progress, first_difference, plain
+from unina.train.quantised import QuantisedDetector
 from unina.train.schedule import build_optimizer, lr_at
 from unina.train.spec import RunSpec
 from unina.train.transfer import take_weights
@@ -95,8 +97,11 @@ class Trainer:
         watch: Watch = Watch(),
         resume: bool = False,
         processes: Processes = ALONE,
+        graph: Graph | None = None,
     ) -> None:
         """Reads the pictures; `resume` continues the run in `output`; `processes` share every batch.
+
+        `graph`: the deploy graph of the spec's model, of any weights; a run with `quantise` needs it.
 
         Raises:
             DataError: an unreadable picture.
@@ -110,31 +115,52 @@ class Trainer:
         if train.threads:
             torch.set_num_threads(train.threads)
         torch.manual_seed(train.seed)
-        self.model = Detector(spec.model, len(mixture.names), mixture.names)
-        self.model.one_to_one_gradient = train.one_to_one_gradient
+        self.detector = Detector(spec.model, len(mixture.names), mixture.names)
+        self.detector.one_to_one_gradient = train.one_to_one_gradient
+        self.model: Detector | QuantisedDetector = self.detector
         try:
             if train.init_from and not resume:
-                watch.note(f"{train.init_from}: {take_weights(self.model, Path(train.init_from))}")
-            freeze(self.model, train.freeze)
+                watch.note(f"{train.init_from}: {take_weights(self.detector, Path(train.init_from))}")
+            freeze(self.detector, train.freeze)
+            if spec.quantise is not None:
+                assert graph is not None, "a run in integers needs the deploy graph"
+                self.model = QuantisedDetector(self.detector, graph, spec.quantise)
             self.distiller = None
             if spec.distil is not None:
-                self.distiller = Distiller(spec.distil, self.model, train.batch, train.steps, processes.sum)
+                self.distiller = Distiller(spec.distil, self.detector, train.batch, train.steps, processes.sum)
                 watch.note(f"{spec.distil.teacher}: teaches")
         except ValueError as error:  # a CheckpointError is one, too
             raise TrainingError(str(error)) from error
         self.model.to(processes.device)
         adapters = [] if self.distiller is None else [*self.distiller.to(processes.device).adapters.parameters()]
         self.trained = [*self.model.parameters(), *adapters]
-        self.optimizer = build_optimizer(self.trained, train)
-        self.average = WeightAverage(self.model, train.steps, train.ema)
-        if processes.count > 1:
-            share_statistics(self.model)
+        scales = [self.model.log2_scale] if isinstance(self.model, QuantisedDetector) else []
+        rate = 1.0 if spec.quantise is None else spec.quantise.scale_rate
+        self.optimizer = build_optimizer(self.trained, train, scales, rate)
+        self.average: WeightAverage[Detector | QuantisedDetector] = WeightAverage(self.model, train.steps, train.ema)
+        if processes.count > 1 and spec.quantise is None:  # in integers the statistics are frozen
+            share_statistics(self.detector)
         self.criterion = Criterion(train, spec.model.strides, spec.model.reg_max, mixture.groups, processes.sum)
         self.progress = Progress()
         if resume:
             self.restore()
         watch.reading(len(mixture.samples))
         self.loader = Loader(mixture, spec, watch.read, (processes.rank, processes.count))
+        if isinstance(self.model, QuantisedDetector) and not resume:
+            self.find_scales(self.model)
+
+    def find_scales(self, model: QuantisedDetector) -> None:
+        """The first scales, from the first crops of the run, of all processes."""
+        batches = -(-model.quantise.crops // self.spec.train.batch)
+        for step in range(batches):
+            model.observe(on_device(self.loader.batch(step), self.processes.device).x)
+        model.amax = self.processes.largest(torch.tensor(model.amax, dtype=torch.float64)).tolist()
+        try:
+            model.begin()
+        except ValueError as error:
+            raise TrainingError(str(error)) from error
+        self.average.model.load_state_dict(model.state_dict())
+        self.watch.note(f"{len(model.groups)} scales from {batches * self.spec.train.batch} crops")
 
     def run(self) -> Result:
         """Trains to the end and validates.
@@ -148,7 +174,9 @@ class Trainer:
             self.output.mkdir(parents=True, exist_ok=True)
             write_whole(self.output / SPEC, yaml.safe_dump(plain(self.spec), sort_keys=False).encode())
         events = Events(self.output, progress.step, train.tensorboard and processes.first)
-        training_mode(self.model, train.freeze)
+        training_mode(self.detector, train.freeze)
+        if isinstance(self.model, QuantisedDetector):
+            self.model.train()
         with Interrupt() as interrupt:
             batches = self.loader.batches(progress.step, train.steps)
             begin = time.monotonic()
@@ -182,7 +210,7 @@ class Trainer:
         train, progress, processes = self.spec.train, self.progress, self.processes
         lr = lr_at(progress.step, train)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["rate"]
         batch = on_device(batch, processes.device)
         with torch.autocast(processes.device.type, torch.bfloat16, enabled=train.bf16):
             maps = self.model(batch.x)
@@ -312,9 +340,13 @@ class Trainer:
             "rng": torch.get_rng_state(),
             "progress": asdict(progress),
         }
+        average, scales = self.average.model, None
+        if isinstance(average, QuantisedDetector):
+            training["average_scales"], scales = average.log2_scale, average.scales()
+            average = average.detector
         if self.distiller is not None:
             training["adapters"] = self.distiller.adapters.state_dict()
-        save_checkpoint(self.output / name, self.average.model, info, {} if name == BEST else training)
+        save_checkpoint(self.output / name, average, info, {} if name == BEST else training, scales)
 
     def restore(self) -> None:
         """Takes up the run in the folder where it stopped."""
@@ -334,7 +366,11 @@ class Trainer:
             if self.distiller is not None:
                 self.distiller.adapters.load_state_dict(training["adapters"])
             self.optimizer.load_state_dict(training["optimizer"])
-            load_weights(self.average.model, payload["weights"], path)
+            average = self.average.model
+            if isinstance(average, QuantisedDetector):
+                average.log2_scale.copy_(training["average_scales"])
+                average = average.detector
+            load_weights(average, payload["weights"], path)
             self.average.updates = training["average_updates"]
             torch.set_rng_state(training["rng"])
             self.progress = Progress.of(training["progress"])

@@ -1,0 +1,241 @@
+"""A detector in the integers of the host engine and the DLA, through which gradients still flow.
+
+The deploy graph is computed operator by operator as docs/integer-semantics.md defines it: int8 tensors with one scale
+for each tied group of the `ScaleMap`, int8 weights with one a channel, int32 biases, exact sums (in float32 up to 2²⁴),
+one multiplication and one rounding. Where a rounding has no slope the gradient passes as if it were not there
+(straight-through, arXiv 1308.3432); scales are learned as LSQ does (arXiv 1902.08153, section 2.1), in the logarithm
+(arXiv 1903.08066).
+
+The rep blocks stay: each is fused anew at every step, with batch statistics frozen, so that a trained detector goes in
+and a trained detector comes out, and its fused kernels are what the export will quantise.
+"""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unina.dla.graph import Add, Concat, Conv, Graph, MaxPool, Op, Relu, Resize
+from unina.dla.scales import ScaleMap
+from unina.dla.ties import tied_groups
+from unina.dla.weights import BIAS_LIMIT
+from unina.model import Detector
+from unina.model.detector import INPUT_SCALE, DetectorMaps
+from unina.model.head import LevelMaps
+from unina.model.rep_block import FusableBlock
+from unina.train.quantise_spec import QuantiseSpec
+
+HEAD, TRAINED_HEAD = "head.", "one_to_one."
+"""The deployed head's name in the graph, and in the detector."""
+SMALLEST = float(np.finfo(np.float32).tiny)
+
+
+class _Round(torch.autograd.Function):
+    """Rounds; the gradient passes unchanged."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor, half_even: bool) -> Tensor:
+        if half_even:
+            return x.round()
+        whole = x.trunc()
+        return whole + torch.where((x - whole).abs() >= 0.5, x.sign(), torch.zeros_like(x))
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+def rounded(x: Tensor, half_even: bool) -> Tensor:
+    """The nearest integers, ties to even or away from zero, with a straight-through gradient."""
+    return _Round.apply(x, half_even)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def damped(x: Tensor, part: float) -> Tensor:
+    """x, with that part of its gradient."""
+    return x.detach() + (x - x.detach()) * part
+
+
+class QuantisedDetector(nn.Module):
+    """A `Detector` whose one-to-one network runs in integers; the one-to-many head teaches it in float."""
+
+    def __init__(self, detector: Detector, graph: Graph, spec: QuantiseSpec) -> None:
+        """`graph`: the deploy graph of this detector, of any weights and input size.
+
+        Raises ValueError when the graph is another network's.
+        """
+        super().__init__()
+        self.detector, self.graph, self.quantise = detector, graph, spec
+        self.spec, self.classes = detector.spec, detector.classes
+        self.groups = tied_groups(graph)
+        self.group = {name: number for number, names in enumerate(self.groups) for name in names}
+        self.fixed = {self.group[name] for name in graph.inputs}
+        self.log2_scale = nn.Parameter(torch.zeros(len(self.groups)), requires_grad=spec.scales == "learned")
+        self.amax = [0.0] * len(self.groups)
+        sizes = [sum(math.prod(graph.shapes[name]) for name in names) for names in self.groups]
+        self.slope = [1 / math.sqrt(127 * size) for size in sizes]  # LSQ: as strong as the weights' gradient
+        self.features = [self._conv(f"{HEAD}class_towers.{i}.0").inputs[0] for i in range(len(self.spec.levels))]
+        for op in graph.ops:
+            if isinstance(op, Conv):
+                self.kernel(op)  # the module is there
+
+    def _conv(self, module: str) -> Conv:
+        for op in self.graph.ops:
+            if isinstance(op, Conv) and op.weight_name.startswith(f"{module}."):
+                return op
+        raise ValueError(f"the graph has no convolution {module}: it is another network's")
+
+    def train(self, mode: bool = True) -> "QuantisedDetector":
+        """Batch statistics stay frozen."""
+        super().train(mode)
+        self.detector.eval()
+        return self
+
+    def kernel(self, op: Conv) -> tuple[Tensor, Tensor]:
+        """Weight and bias of a convolution from the trained branches, float32."""
+        path = op.weight_name.removesuffix(".weight").removesuffix(".conv")
+        path = TRAINED_HEAD + path.removeprefix(HEAD) if path.startswith(HEAD) else path
+        try:
+            module = self.detector.get_submodule(path)
+            if isinstance(module, nn.Conv2d):
+                assert module.bias is not None
+                return module.weight, module.bias
+            if not isinstance(module, FusableBlock):  # a lateral's own convolution is called conv, too
+                raise AttributeError(path)
+        except AttributeError as error:
+            raise ValueError(f"the detector has no {path}, which the graph's {op.name} stands for") from error
+        weight, bias = module.equivalent()
+        if path == "backbone.stem":
+            weight = weight * INPUT_SCALE
+        return weight.float(), bias.float()
+
+    # ── scales ──
+
+    @torch.no_grad()
+    def observe(self, x: Tensor) -> None:
+        """Notes the largest magnitude of every group on a batch, computed in float."""
+        for name, value in self._run(x, quantised=False).items():
+            number = self.group[name]
+            self.amax[number] = max(self.amax[number], float(value.abs().max()))
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Takes what was observed for the first scales.
+
+        Raises ValueError for a group that was zero, or not finite.
+        """
+        for number, (names, amax) in enumerate(zip(self.groups, self.amax, strict=True)):
+            if number in self.fixed:
+                continue
+            if not (0 < amax < math.inf):
+                raise ValueError(f"{names[0]}: its largest magnitude on the first crops is {amax}; it cannot be scaled")
+            self.log2_scale[number] = math.log2(amax / 127)
+
+    def scale(self, name: str) -> Tensor:
+        """The scale of a tensor, a scalar; 1 for the network's input."""
+        number = self.group[name]
+        if number in self.fixed:
+            return self.log2_scale.new_ones(())
+        return damped(torch.exp2(self.log2_scale[number]), self.slope[number])
+
+    def scales(self) -> dict[str, float]:
+        """Tensor → scale, float32 values, for the checkpoint: a `ScaleMap` once read."""
+        values = {name: np.float32(float(self.scale(name).detach())) for name in self.graph.shapes}
+        return {name: float(scale) for name, scale in ScaleMap(values).scales.items()}
+
+    # ── the network ──
+
+    def forward(self, x: Tensor) -> DetectorMaps:
+        """x: N×3×H×W, RGB pixel − 128, whole numbers. Maps and features are dequantised, float32."""
+        integers = self._run(x, quantised=True)
+        features = tuple(integers[name] * self.scale(name) for name in self.features)
+        maps = [integers[name] * self.scale(name) for name in self.graph.outputs]
+        one_to_one: tuple[LevelMaps, ...] = tuple(zip(maps[0::2], maps[1::2], strict=True))
+        return DetectorMaps(self.detector.one_to_many(features), one_to_one, features)
+
+    def deploy(self) -> "QuantisedDeployed":
+        """The integer network alone, for scoring."""
+        return QuantisedDeployed(self)
+
+    def _run(self, x: Tensor, *, quantised: bool) -> dict[str, Tensor]:
+        """Every tensor that is stored: as integers (in float32), or as real values."""
+        values = {self.graph.inputs[0]: x}
+        part = self.detector.one_to_one_gradient
+        with torch.autocast(x.device.type, enabled=False):
+            for op in self.graph.ops:
+                if op.output in values:  # the ReLU inside the operator before
+                    continue
+                relu = self.graph.fused_relu(op)
+                stored = op.output if relu is None else relu.output
+                read = [values[name] for name in op.inputs]
+                if isinstance(op, Conv) and op.weight_name.startswith(HEAD) and op.inputs[0] in self.features:
+                    read = [damped(read[0], part)]
+                values[stored] = self._value(op, read, stored, relu is not None, quantised)
+                if relu is not None:
+                    values[op.output] = values[stored]
+        return {name: values[name] for name in self.graph.shapes if not self.graph.is_pre_activation(name)}
+
+    def _value(self, op: Op, read: list[Tensor], stored: str, relu: bool, quantised: bool) -> Tensor:
+        match op:
+            case Conv():
+                return self._convolution(op, read[0], stored, relu, quantised)
+            case Add():
+                total = read[0] + read[1]
+                if quantised:
+                    total = self._stored(total * (self.scale(op.inputs[0]) / self.scale(stored)))
+                return total.relu() if relu else total
+            case Relu():
+                return read[0].relu()
+            case Concat():
+                return torch.cat(read, dim=1)
+            case MaxPool():
+                top, left, bottom, right = op.pads
+                padded = F.pad(read[0], (left, right, top, bottom), value=-math.inf)
+                return F.max_pool2d(padded, op.kernel, op.stride)
+            case Resize():
+                return F.interpolate(read[0], scale_factor=[float(f) for f in op.factor], mode="nearest")
+
+    def _convolution(self, op: Conv, x: Tensor, stored: str, relu: bool, quantised: bool) -> Tensor:
+        weight, bias = self.kernel(op)
+        top, left, bottom, right = op.pads
+        padded = x if not any(op.pads) else F.pad(x, (left, right, top, bottom))
+        if not quantised:
+            y = F.conv2d(padded, weight, bias, op.stride, 0, op.dilation, op.groups)
+            return y.relu() if relu else y
+        source, target = self.scale(op.inputs[0]), self.scale(stored)
+        per_channel = weight_scales(weight.detach(), bias.detach(), source.detach())
+        integers = rounded(weight / per_channel[:, None, None, None], half_even=True).clamp(-127, 127)
+        offset = rounded(bias / (source.detach() * per_channel), half_even=True).clamp(-BIAS_LIMIT, BIAS_LIMIT)
+        total = F.conv2d(padded, integers, offset, op.stride, 0, op.dilation, op.groups)
+        y = self._stored(total * ((source * per_channel) / target)[None, :, None, None])
+        return y.relu() if relu else y
+
+    def _stored(self, x: Tensor) -> Tensor:
+        return rounded(x, self.quantise.rounding == "half-even").clamp(-128, 127)
+
+
+class QuantisedDeployed(nn.Module):
+    """The integer network with the face of a `DeployedDetector`."""
+
+    def __init__(self, network: QuantisedDetector) -> None:
+        super().__init__()
+        self.network = network
+        self.spec, self.classes = network.spec, network.classes
+        self.strides, self.reg_max = network.spec.strides, network.spec.reg_max
+        self.output_names = network.graph.outputs
+        self.eval()
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """N×3×H×W to the maps of `output_names`."""
+        found = self.network._run(x, quantised=True)
+        return tuple(found[name] * self.network.scale(name) for name in self.output_names)
+
+
+def weight_scales(weight: Tensor, bias: Tensor, source: Tensor) -> Tensor:
+    """One scale an output channel, as `unina.dla.weights.quantise_conv` chooses it; O."""
+    largest = weight.abs().flatten(1).amax(dim=1) / 127
+    holds_bias = (bias.abs().double() / (source.double() * (BIAS_LIMIT - 128))).float()
+    scale = torch.maximum(largest, holds_bias)
+    return torch.where(scale >= SMALLEST, scale, torch.ones_like(scale))
