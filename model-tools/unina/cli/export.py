@@ -61,9 +61,10 @@ def parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, metavar="NAME.unina", help="bundle directory to write")
     add(
         "--calibration",
-        choices=("minmax", "entropy"),
+        choices=("minmax", "entropy", "percentile", "mse"),
         default="minmax",
-        help="how activation ranges are found (default: minmax; entropy clips the tail, where small cones live)",
+        help="how activation ranges are found (default: minmax; the others clip the tail, where small cones live); "
+        "a checkpoint that was trained in integers brings its own",
     )
     add("--calibration-images", type=int, default=128, metavar="N", help="pictures of train to use (default: 128)")
     add("--seed", type=int, default=0, help="of the draw of those pictures (default: 0)")

@@ -1,7 +1,7 @@
 """Post-training calibration: runs the exported float graph over pictures and finds the amax of every tensor.
 
-`minmax` is the default: small cones live in the tail of the activations, where clipping costs most. `entropy` clips
-(TensorRT's algorithm, see histogram.py), but never the outputs.
+`minmax` is the default: small cones live in the tail of the activations, where clipping costs most. `entropy`
+(TensorRT's algorithm, see histogram.py), `percentile` and `mse` (clipping.py) clip, but never the outputs.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,12 +12,21 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
+from unina.compress.clipping import percentile_threshold, squared_error_threshold
 from unina.compress.histogram import BINS, Counts, count_magnitudes, entropy_threshold
 from unina.dla.graph import Graph, read_graph
 from unina.dla.scales import ScaleMap, measured_tensors
 
-Method = Literal["minmax", "entropy"]
+Method = Literal["minmax", "entropy", "percentile", "mse"]
 Input = npt.NDArray[np.float32]
+
+
+THRESHOLDS: dict[Method, Callable[[Counts, float], float]] = {
+    "entropy": entropy_threshold,
+    "percentile": percentile_threshold,
+    "mse": squared_error_threshold,
+}
+"""Where each method clips, from the histogram of a tensor and its largest magnitude."""
 
 
 class CalibrationError(ValueError):
@@ -34,7 +43,7 @@ class Inputs(Protocol):
 
 def passes(method: Method) -> int:
     """How often a calibration walks through the pictures."""
-    return 2 if method == "entropy" else 1
+    return 1 if method == "minmax" else 2
 
 
 def calibrate(
@@ -55,11 +64,11 @@ def calibrate(
     graph = read_graph(model)
     observer = _Observer(model, graph)
     amax = observer.ranges(inputs, advance)
-    if method == "entropy":
+    if method != "minmax":
         histograms = observer.histograms(inputs, amax, advance)
         # The raw maps are never clipped: no layer follows that could forgive a logit cut short.
         clipped = [name for name in amax if name not in graph.outputs]
-        amax |= {name: entropy_threshold(histograms[name], amax[name]) for name in clipped}
+        amax |= {name: THRESHOLDS[method](histograms[name], amax[name]) for name in clipped}
     return ScaleMap.from_amax(graph, amax)
 
 
