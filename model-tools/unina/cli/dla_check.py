@@ -11,7 +11,7 @@ from rich.table import Table
 
 from unina.cli.dla_lint_cache import BUNDLE_CACHE, version
 from unina.cli.dla_model import add_model_arguments, read_model
-from unina.dla.check import Device, Report, Verdict, check
+from unina.dla.check import Device, Fix, Report, Verdict, check
 from unina.dla.network import NetworkError
 from unina.dla.rules import FORMATS, JETPACK_6, Context
 from unina.export.cache import CacheError, read_cache
@@ -94,8 +94,10 @@ def _document(model: Path, report: Report) -> dict[str, object]:
                 "rules": list(fix.rules),
                 "device": fix.device.value,
                 "nodes": [node.name for node in fix.nodes],
-                "regions_saved": fix.regions_saved,
                 "reformats_saved": fix.reformats_saved,
+                "nodes_left": fix.nodes_left,
+                "regions_left": fix.regions_left,
+                "reformats_left": fix.reformats_left,
             }
             for fix in report.fixes
         ],
@@ -195,26 +197,30 @@ def _print_fixes(console: Console, report: Report) -> None:
         return
     console.print("[bold]What to change, what wins most first[/bold]")
     for number, fix in enumerate(report.fixes, 1):
-        wins = [f"{len(fix.nodes)} node{'s' * (len(fix.nodes) != 1)} {_win(fix.device)}"]
-        for count, what in ((fix.regions_saved, "region"), (fix.reformats_saved, "reformat")):
-            if count > 0:
-                wins.append(f"{count} {what}{'s' * (count != 1)} fewer")
-        console.print(f"{number:>3}. {escape(fix.text)} [dim]({', '.join(wins)}; {', '.join(fix.rules)})[/dim]")
+        nodes = _count(len(fix.nodes), "node")
+        left = "to INT8" if fix.device is Device.DLA_FP16 else f"then {fix.nodes_left} fall back, {_cut(fix)}"
+        console.print(f"{number:>3}. {escape(fix.text)} [dim]({nodes}; {', '.join(fix.rules)}; {left})[/dim]")
     console.print()
 
 
-def _win(device: Device) -> str:
-    return "on the DLA" if device is Device.GPU else "in INT8"
+def _cut(fix: Fix) -> str:
+    return f"{_count(fix.regions_left, 'region')}, {_count(fix.reformats_left, 'reformat')}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _print_answer(console: Console, report: Report) -> None:
     counts = {device: report.count(device) for device in Device}
     parts = [f"{count} {_device(device)}" for device, count in counts.items() if count]
-    regions, reformats = len(report.partition.regions), len(report.partition.reformats)
+    cut = report.partition
+    crossing = (
+        f", {_count(report.precision_changes, 'tensor')} between INT8 and FP16" if report.precision_changes else ""
+    )
     console.print(
-        f"{', '.join(parts)}; {regions} region{'s' * (regions != 1)}, {reformats} reformat{'s' * (reformats != 1)} "
-        f"between DLA and GPU"
-        + (f", {report.precision_changes} tensors between INT8 and FP16" if report.precision_changes else "")
+        f"{', '.join(parts)}; {_count(len(cut.regions), 'region')}, {_count(len(cut.reformats), 'reformat')} "
+        f"between DLA and GPU{crossing}"
     )
     if report.on_dla:
         console.print("[green]Everything runs on the DLA[/], as far as its documented rules tell.")

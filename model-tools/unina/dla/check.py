@@ -50,15 +50,19 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Fix:
-    """One change, and what it would win by itself."""
+    """One change, what it would win by itself, and what is left when it and all changes before it are made."""
 
     text: str
     rules: tuple[str, ...]
     device: Device
-    """where its nodes are without it"""
+    """where its nodes are without it: the worst of them"""
     nodes: tuple[Node, ...]
-    regions_saved: int
     reformats_saved: int
+    """by itself; negative when it would make an island"""
+    nodes_left: int
+    """that still fall back afterwards"""
+    regions_left: int
+    reformats_left: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,17 +133,31 @@ def _verdict(site: Site, pattern: str | None) -> Verdict:
 def _fixes(
     network: Network, verdicts: Sequence[Verdict], on_dla: set[Node], removed: set[Node], now: Partition
 ) -> tuple[Fix, ...]:
-    groups: dict[tuple[Device, str], list[Verdict]] = {}
+    """Changes that keep nodes on the DLA before those that keep them in INT8; what saves most reformats first."""
+    groups: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.fix:
-            groups.setdefault((verdict.device, verdict.fix), []).append(verdict)
-    found = []
-    for (device, text), members in groups.items():
-        nodes = tuple(verdict.node for verdict in members)
-        then = partition(network, on_dla | set(nodes), removed) if device is Device.GPU else now
-        rules = tuple(dict.fromkeys(verdict.rule.id for verdict in members if verdict.rule))
-        regions, reformats = len(now.regions) - len(then.regions), len(now.reformats) - len(then.reformats)
-        found.append(Fix(text, rules, device, nodes, regions, reformats))
-    return tuple(
-        sorted(found, key=lambda fix: (fix.device is not Device.GPU, -fix.reformats_saved, -len(fix.nodes), fix.text))
-    )
+            groups.setdefault(verdict.fix, []).append(verdict)
+    ranked = []
+    for text, members in groups.items():
+        gained = {verdict.node for verdict in members if verdict.device is Device.GPU}
+        alone = partition(network, on_dla | gained, removed) if gained else now
+        ranked.append((not gained, len(alone.reformats) - len(now.reformats), -len(members), text, gained))
+    found, have, state = [], set(on_dla), now
+    for _, more_reformats, _, text, gained in sorted(ranked, key=lambda row: row[:4]):
+        have |= gained
+        state = partition(network, have, removed) if gained else state
+        members = groups[text]
+        found.append(
+            Fix(
+                text,
+                tuple(dict.fromkeys(verdict.rule.id for verdict in members if verdict.rule)),
+                Device.GPU if gained else Device.DLA_FP16,
+                tuple(verdict.node for verdict in members),
+                -more_reformats,
+                len(network.nodes) - len(removed) - len(have),
+                len(state.regions),
+                len(state.reformats),
+            )
+        )
+    return tuple(found)

@@ -5,7 +5,6 @@ crosses between DLA and GPU its layout changes, which is a copy in DRAM; inputs 
 DLA's own formats already (TensorRT developer guide, "GPU fallback mode" and "I/O formats on DLA").
 """
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -37,13 +36,13 @@ def partition(network: Network, on_dla: Collection[Node], removed: Collection[No
     for node in parent:
         for name in _reads(node, source):
             before = network.producers.get(name)
-            if before in parent and levels[before] == levels[node] and _batch(network, before) == _batch(network, node):
+            if before in parent and levels[before] == levels[node] and _same_batch(network, before, node):
                 parent[root(node)] = root(before)
     regions: dict[Node, list[Node]] = {}
     for node in parent:
         regions.setdefault(root(node), []).append(node)
     cut = tuple(tuple(nodes) for nodes in regions.values())
-    if whole and len(cut) > 1 and len({_batch(network, node) for node in parent}) == 1:
+    if whole and len(cut) > 1 and _same_batch(network, *parent):
         cut = (tuple(parent),)  # nothing is left to the GPU: everything goes into one loadable
     return Partition(cut, _reformats(network, cut, on_dla, removed, source))
 
@@ -102,5 +101,11 @@ def _reformats(
     return tuple(name for name, _, _ in crossings)
 
 
-def _batch(network: Network, node: Node) -> int:
-    return math.prod((network.shape(node.outputs[0]) or ())[:-3])
+def _batch(network: Network, node: Node) -> int | None:
+    """None for what is no picture: only a proposed change could put it on the DLA, and would make it one."""
+    shape = network.shape(node.outputs[0])
+    return shape[0] if shape and len(shape) == 4 else None
+
+
+def _same_batch(network: Network, *nodes: Node) -> bool:
+    return len({_batch(network, node) for node in nodes} - {None}) <= 1

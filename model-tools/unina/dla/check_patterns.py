@@ -11,6 +11,7 @@ from unina.dla.network import Network, Node
 Advice = Mapping[Node, str]
 LARGEST_WINDOW = 8
 LARGEST_KERNEL = 32
+_ATTENTION = "attention over tokens: use convolutions, or leave these layers to the GPU on purpose"
 SEARCH_STEPS = 8
 """Operators from a squeeze to its gate."""
 
@@ -150,13 +151,31 @@ def _steps(size: int) -> list[int]:
 
 
 def _attention(network: Network) -> Iterator[tuple[Node, str]]:
-    text = "attention: use convolutions, or leave these layers to the GPU on purpose"
+    text = _ATTENTION
     for product in _of(network, "MatMul"):
         if any(name in network.constants for name in product.inputs):
             continue
         yield product, text
         yield from ((node, text) for node in _readers(network, product, "Softmax"))
     yield from ((node, text) for node in _of(network, "Attention", "MultiHeadAttention"))
+
+
+def _channels_last(network: Network) -> Iterator[tuple[Node, str]]:
+    text = "Linear over N×H×W×C: a 1×1 convolution over N×C×H×W does the same"
+    for product in _of(network, "MatMul"):
+        if product.inputs[1] in network.constants and len(network.shape(product.inputs[0]) or ()) == 4:
+            biases = [node for node in _readers(network, product, "Add") if set(node.inputs) & set(network.constants)]
+            yield from ((node, text) for node in (product, *biases))
+
+
+def _tokens(network: Network) -> Iterator[tuple[Node, str]]:
+    """What surrounds attention: all that works on tokens instead of maps."""
+    if not any(set(node.inputs).isdisjoint(network.constants) for node in _of(network, "MatMul")):
+        return
+    for node in network.nodes:
+        shapes = [network.shape(name) for name in (node.inputs[0], *node.outputs) if name]
+        if any(shape is not None and len(shape) != 4 for shape in shapes):
+            yield node, _ATTENTION
 
 
 def _resize(network: Network) -> Iterator[tuple[Node, str]]:
@@ -204,8 +223,9 @@ def _split(network: Network) -> Iterator[tuple[Node, str]]:
 
 def _flatten(network: Network) -> Iterator[tuple[Node, str]]:
     for node in _of(network, "Flatten", "Reshape", "Squeeze"):
-        shape = network.shape(node.inputs[0])
-        if shape and len(shape) == 4 and any(r.op in {"Gemm", "MatMul"} for r in _readers(network, node)):
+        shape, out = network.shape(node.inputs[0]), network.shape(node.outputs[0])
+        flat = shape is not None and out is not None and len(shape) == 4 and len(out) == 2
+        if shape and flat and any(reader.op in {"Gemm", "MatMul"} for reader in _readers(network, node)):
             window = f"{shape[2]}×{shape[3]}"
             yield node, f"Flatten before Linear: a convolution of {window} without padding does the same"
 
@@ -224,10 +244,12 @@ PATTERNS: tuple[Callable[[Network], Iterator[tuple[Node, str]]], ...] = (
     _gelu,
     _layer_norm,
     _attention,
+    _channels_last,
     _global_average,
     _resize,
     _shuffles,
     _split,
     _flatten,
     _pad,
+    _tokens,
 )

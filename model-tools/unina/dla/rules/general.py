@@ -45,16 +45,19 @@ def _dtype(site: Site) -> str | None:
 
 def _rank(site: Site) -> str | None:
     """4-D everywhere but in a row of fully connected layers, which TensorRT runs as 1×1 convolutions."""
-    allowed = {4}
     if site.node.op in FULLY_CONNECTED:
-        allowed = {2}
-    elif site.node.op in FLAT and _behind_fully_connected(site):
-        allowed = {2, 4}
+        return None
+    allowed = {2, 4} if site.node.op in FLAT and _behind_fully_connected(site) else {4}
     for name in _tensors(site):
         shape = site.network.shape(name)
         if shape is not None and len(shape) not in allowed:
             return f"{name} is {len(shape)}-D ({_text(shape)})"
     return None
+
+
+def _fully_connected(site: Site) -> str | None:
+    shape = site.shape()
+    return f"{site.node.op} over {_text(shape)}" if shape is not None and len(shape) != 2 else None
 
 
 def _behind_fully_connected(site: Site) -> bool:
@@ -159,6 +162,17 @@ RULES = (
         certainty=Certainty.INFERRED,
         fix="keep tensors 4-D: leave out reshapes to tokens or anchors and end the network at its raw maps",
         check=_rank,
+    ),
+    Rule(
+        id="fc-input",
+        layer="Conv / FC",
+        condition="input of MatMul and Gemm",
+        limit="N×C: it becomes a 1×1 convolution",
+        source=f"{GUIDE} (two spatial dimensions); log of ResNet-50 on AGX Orin with TensorRT 10.3",
+        certainty=Certainty.INFERRED,
+        ops=FULLY_CONNECTED,
+        fix="write it as a 1×1 convolution over N×C×H×W",
+        check=_fully_connected,
     ),
     Rule(
         id="batch",
