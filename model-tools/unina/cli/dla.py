@@ -12,6 +12,8 @@ from unina.cli.dla_check import add_check
 from unina.cli.dla_command import add_command
 from unina.cli.dla_lint_cache import add_lint_cache
 from unina.cli.dla_rules import add_rules
+from unina.cli.dla_search import add_search
+from unina.cli.dla_vectors import add_vectors
 from unina.dla.graph import GraphError
 from unina.dla.network import NetworkError
 from unina.dla.scales import ScaleError
@@ -20,7 +22,9 @@ ADD: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], Non
     add_rules,
     add_check,
     add_lint_cache,
+    add_search,
     add_command,
+    add_vectors,
 )
 """What adds the commands, in the order of `--help`."""
 
