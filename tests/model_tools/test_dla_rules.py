@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dla_rule_pairs import INT8, PAIRS, deconv, one, resize
+from dla_rule_pairs import INT8, MAPS, PAIRS, deconv, network, one, resize
 
 from unina.cli import dla
 from unina.dla.check import Device, check
@@ -121,6 +121,7 @@ def test_every_rule_that_a_node_can_break_has_its_pair_of_networks() -> None:
         (one("Transpose", (1, 8, 6, 6)), "transpose-batch"),
         (one("Gemm", (4, 8), np.ones((8, 3), np.float32), np.ones(3, np.float32)), None),
         (one("Identity", (3, 2)), None),
+        (network(("MaxPool", [MAPS], {"kernel_shape": [2, 2]}), outputs=2), "pool-plain"),
     ],
 )
 def test_limits_hold_at_their_edges(model: object, fault: str | None) -> None:

@@ -29,6 +29,9 @@ FOLD_ROUNDS = 8
 class NetworkError(ValueError):
     """The file is not a network that can be looked at; one line that says what to do."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))  # names come from the file and may hold line ends
+
 
 @dataclass(frozen=True)
 class TensorType:
@@ -90,6 +93,11 @@ class Network:
         return {name: tuple(nodes) for name, nodes in found.items()}
 
 
+def printable(text: str) -> str:
+    """The text with what would break a line, or steer a terminal, replaced."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
 def read_network(
     source: Path | bytes | onnx.ModelProto, input_shapes: Mapping[str, tuple[int, ...]] | None = None
 ) -> Network:
@@ -142,11 +150,14 @@ def _load(source: Path | bytes | onnx.ModelProto) -> tuple[str, onnx.ModelProto]
 def _fix_inputs(model: onnx.ModelProto, wanted: dict[str, tuple[int, ...]], where: str) -> None:
     """Writes the wanted shapes into the inputs; refuses what is still not static."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    for value in model.graph.input:
-        if value.name in weights:
-            continue
+    values = [value for value in model.graph.input if value.name not in weights]
+    names = [value.name for value in values]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise NetworkError(f"{where}: no input is called {unknown[0]}; the inputs are {', '.join(names)}")
+    for value in values:
         shape = value.type.tensor_type.shape
-        given = wanted.pop(value.name, None)
+        given = wanted.get(value.name)
         if given is not None:
             if value.type.tensor_type.HasField("shape") and len(shape.dim) != len(given):
                 raise NetworkError(
@@ -158,13 +169,13 @@ def _fix_inputs(model: onnx.ModelProto, wanted: dict[str, tuple[int, ...]], wher
                 shape.dim.add().dim_value = size
         sizes = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in shape.dim]
         if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
+            example = [
+                size if isinstance(size, int) and size > 0 else 640 if axis else 1 for axis, size in enumerate(sizes)
+            ]
             raise NetworkError(
                 f"{where}: input {value.name} has shape {_text(sizes) or 'unknown'}, the DLA takes static shapes only: "
-                f"export with fixed sizes or give one, --input-shape {value.name}=1x3x640x640"
+                f"export with fixed sizes or give one, --input-shape {value.name}={_text(example) or '1x3x640x640'}"
             )
-    if wanted:
-        names = ", ".join(value.name for value in model.graph.input if value.name not in weights)
-        raise NetworkError(f"{where}: no input is called {next(iter(wanted))}; the inputs are {names}")
 
 
 def _folded(model: onnx.ModelProto, constants: dict[str, Array], opset: int) -> Network:
@@ -272,7 +283,7 @@ def _node(node: onnx.NodeProto) -> Node:
     outputs = tuple(node.output)
     op = node.op_type if node.domain in {"", "ai.onnx"} else f"{node.domain}::{node.op_type}"
     attributes = {attribute.name: _value(attribute) for attribute in node.attribute}
-    return Node(node.name or next(iter(outputs), "?"), op, tuple(node.input), outputs, attributes)
+    return Node(printable(node.name or next(iter(outputs), "?")), printable(op), tuple(node.input), outputs, attributes)
 
 
 def _value(attribute: onnx.AttributeProto) -> Any:

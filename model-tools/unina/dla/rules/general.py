@@ -33,7 +33,7 @@ def _shape_known(site: Site) -> str | None:
 
 def _dtype(site: Site) -> str | None:
     compared = site.node.op in COMPARISON
-    for name in site.variables if compared else _tensors(site):
+    for name in site.variables if compared else (*site.variables, site.node.outputs[0]):
         found = site.network.tensors.get(name)
         producer = site.network.producers.get(name)
         if site.node.op == "Cast" and producer and producer.op in COMPARISON:
