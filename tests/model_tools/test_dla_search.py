@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from unina.cli.dla import main
 from unina.cli.dla_search import PROBE, STRIDES, evaluate, space, widened, widths_of
 from unina.cli.models import deploy_network
+from unina.dla.check import check
 from unina.dla.estimate import estimate
 from unina.dla.network import Network, read_network
 from unina.dla.platforms import MAXN, POWER_MODES
@@ -181,7 +182,9 @@ def test_the_command_ranks_what_meets_the_budget_and_says_where_the_shipped_netw
     first = rows[0]
     width, height = map(int, first["size"].split("×"))
     spec = ModelSpec("pico", "qarep", height, width, tuple(first["levels"]), 1, plan=first["plan"])
-    assert estimate(deploy_network(spec, 2)).latency_ms == pytest.approx(first["latency_ms"])
+    network = deploy_network(spec, 2)
+    assert estimate(network).latency_ms == pytest.approx(first["latency_ms"])
+    assert check(network).on_dla
     shipped = [row for row in document["known"] if row["name"] == "b1, ships"]
     assert {row["size"]: row["place"] for row in shipped}["640×640"] == "outside the budget"
     assert {row["name"] for row in document["known"]} == {"b1, ships", "pico of the spec"}

@@ -26,8 +26,8 @@ _HEADER = re.compile(r"TRT-(\d{4,6})-(\w+)")
 _CALIBRATOR = "EntropyCalibration2"
 _UNSCALED = np.float32(1.0)
 """What qdq_translator writes for a convolution whose sum with another tensor is not rounded in between (DLA ≥ 3.13)."""
-_SIMILAR_AMONG = 2000
-"""Unknown names among which a similar one is looked for."""
+_PAIRS_COMPARED = 20_000
+"""Of unknown names and tensors without scale, when similar ones are looked for; more is another network's cache."""
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,21 @@ def _line(line: str, number: int, entries: dict[str, _Entry]) -> Iterator[Findin
         yield Finding("malformed", number, shown, f"{len(digits)} hex digits, a float32 has 8", "write the scale again")
         return
     padded = digits.rjust(8, "0")
+    scale = scale_from_bits(padded)
+    usable = math.isfinite(scale) and scale >= np.finfo(np.float32).tiny
     if line.rstrip() not in {f"{name}: {digits}", f"{name}: {padded}"}:
         yield Finding("malformed", number, shown, "not spelt `tensor: 8 hex digits`", f"write `{name}: {padded}`")
-    elif len(digits) < 8:
-        message = f"{len(digits)} hex digits: NVIDIA's own writer drops leading zeros, not every reader puts them back"
+    elif len(digits) < 8 and usable:
+        message = (
+            f"{len(digits)} of 8 hex digits: NVIDIA's own writer drops leading zeros, not all readers put them back"
+        )
         yield Finding("digits", number, shown, message, f"write `{name}: {padded}`")
     if name in entries:
         message = f"the tensor stands in line {entries[name].line} already"
         yield Finding("twice", number, shown, message, "keep the line that is right")
         return
-    scale = scale_from_bits(padded)
     entries[name] = _Entry(number, scale)
-    if not math.isfinite(scale) or scale < np.finfo(np.float32).tiny:
+    if not usable:
         what = "zero" if scale == 0 else "negative" if scale < 0 else "denormal" if math.isfinite(scale) else str(scale)
         yield Finding(
             "scale", number, shown, f"the scale is {what}", "calibrate the tensor again: a scale is amax / 127, above 0"
@@ -147,8 +150,9 @@ def _quantised(network: Network) -> Iterator[Finding]:
 def _unknown(entries: Mapping[str, _Entry], network: Network, missing: list[str]) -> Iterator[Finding]:
     known = {*network.tensors, *network.constants}
     unknown = [name for name in entries if name not in known]
+    few = len(unknown) * len(missing) <= _PAIRS_COMPARED
     for name in unknown:
-        similar = difflib.get_close_matches(name, missing, 1, 0.8) if len(unknown) <= _SIMILAR_AMONG else []
+        similar = difflib.get_close_matches(name, missing, 1, 0.8) if few else []
         fix = f"{similar[0]} has no scale and a similar name" if similar else "delete the line, or lint its own network"
         yield Finding("unknown name", entries[name].line, name, "the network has no such tensor", fix)
 
