@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "model-tools" / "estimator"))
 
 from networks import Builder, resnet50, ssd_mobilenet_v1, yolov5s
 
-from unina.dla.estimate import ORIN, RARE, UNCERTAINTY, WIDER, estimate
+from unina.dla.constants import ORIN
+from unina.dla.estimate import RARE, UNCERTAINTY, WIDER, estimate
 from unina.dla.input_size import at_size
 from unina.dla.network import Network
 from unina.dla.platforms import MAXN, PLATFORMS, POWER_MODES, PowerMode
@@ -57,16 +58,16 @@ def detector(
         ((64, 128, 256), 128, 2, 40.6, 4.27),
     ],
 )
-def test_detectors_agree_with_the_fitted_prototype(
+def test_detectors_agree_with_an_earlier_fit_of_another_form(
     widths: tuple[int, ...], neck: int, first: int, gmac: float, ms: float
 ) -> None:
-    """The prototype in which the form was found gave these figures for 640×640 at MAXN, with DFL heads."""
+    """A prototype with other constants, and a surcharge on strides, gave these for 640×640 at MAXN, with DFL heads."""
     found = estimate(detector(widths, neck, first, outputs=(4, 64)))
     assert found.macs / 1e9 == pytest.approx(gmac, abs=0.06)
-    assert found.latency_ms == pytest.approx(ms, rel=0.012)
+    assert found.latency_ms == pytest.approx(ms, rel=0.06)
 
 
-def test_input_size_and_power_mode_change_a_detector_as_the_prototype_says() -> None:
+def test_input_size_and_power_mode_change_a_detector_as_expected() -> None:
     network = detector((64, 128, 256), 64)
     base = estimate(network).latency_ms
     assert estimate(at_size(network, 384, 1280)).latency_ms / base == pytest.approx(1.2, abs=0.02)
@@ -107,10 +108,10 @@ def test_channels_between_two_atoms_cost_as_many_as_the_larger() -> None:
     assert partly.macs < full.macs
 
 
-def test_a_one_by_one_waits_for_memory_and_a_strided_three_by_three_pays_extra() -> None:
+def test_a_one_by_one_waits_for_memory_and_a_stride_of_two_takes_a_quarter() -> None:
     assert estimate(one_conv(64, 64, kernel=1)).layers[0].bound == "memory"
     plain, strided = (estimate(one_conv(128, 128, stride=stride)).layers[0] for stride in (1, 2))
-    assert strided.compute_ms == pytest.approx(plain.compute_ms / 4 * ORIN.stride_cost)
+    assert strided.compute_ms == pytest.approx(plain.compute_ms / 4)
 
 
 def test_depthwise_is_slow_and_groups_never_beat_the_atom() -> None:
@@ -273,6 +274,12 @@ def test_clocks_scale_what_they_drive() -> None:
     fast, slow = (estimate(network, mode).layers[0] for mode in (MAXN, replace(MAXN, clock_mhz=800, emc_mhz=1600)))
     assert slow.compute_ms == pytest.approx(2 * fast.compute_ms)
     assert slow.dram_ms == pytest.approx(2 * fast.dram_ms)
+    share = ORIN.clock_share
+    core, memory = (
+        estimate(network, mode).layers[0].dram_ms
+        for mode in (replace(MAXN, clock_mhz=800), replace(MAXN, emc_mhz=1600))
+    )
+    assert core == pytest.approx((1 + share) * fast.dram_ms) and memory == pytest.approx((2 - share) * fast.dram_ms)
 
 
 def test_every_clock_that_no_file_gives_says_so() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from unina.dla.constants import ORIN, DlaConstants
 from unina.dla.network import Network
 from unina.dla.platforms import MAXN, PowerMode
 from unina.dla.steps import Convolution, Map, NotEstimated, Plan, Step, plan
@@ -17,48 +18,14 @@ Precision = Literal["int8", "fp16"]
 BYTES: dict[Precision, int] = {"int8": 1, "fp16": 2}
 
 UNCERTAINTY = 0.15
-"""Half the width of the band around an estimate, for ordinary convolutions in INT8; always printed with it."""
-WIDER = {"grouped": 0.25, "depthwise": 0.25, "sparse": 0.25, "SiLU": 0.25, "FP16": 0.5}
-"""The same for a network with work that rests on one published network or none."""
+"""Half the width of the band around an estimate, for ordinary convolutions in INT8; always printed with it.
+
+It holds every published figure of such a network with the network left out of the fit, and of the choice of form, too.
+"""
+WIDER = {"grouped": 0.20, "depthwise": 0.25, "SiLU": 0.25, "sparse": 0.35, "FP16": 0.50}
+"""The same with work that rests on one published network (or, sparse, on a poor fit): by hand, wider than any error."""
 RARE = 0.05
 """Part of the time below which such work does not widen the band."""
-
-
-@dataclass(frozen=True)
-class DlaConstants:
-    """What one DLA core of Orin does in a cycle; each value with where it comes from."""
-
-    macs_per_cycle: float = 8192.0
-    """dense INT8: 105 TOPS sparse for two cores at 1.6 GHz (NVIDIA)"""
-    fp16_macs_per_cycle: float = 200.0
-    """from one pair of rows (YOLOv5s with three and seven FP16 convolutions)"""
-    efficiency: float = 0.862
-    """part of them that a convolution reaches, channels rounded up; fitted, 0.85–0.89 with any network left out"""
-    image_efficiency: float = 0.5
-    """the same for the first layer, whose channels (3, stored as 4) fill no atom; set by hand, agrees with a trace"""
-    stride_cost: float = 4 / 3
-    """a strided convolution larger than 1×1 takes a third more; fitted"""
-    atom: int = 32
-    """bytes of channels that are stored and computed together (NVDLA)"""
-    depthwise_per_cycle: float = 5.3
-    """outputs of a depthwise 3×3; rests on one network"""
-    pass_per_cycle: float = 64.0
-    """elements through the pooling, resize and element-wise processors; set by hand"""
-    bandwidth_gb_s: float = 49.5
-    """DRAM, one core, memory at 3200 MHz; fitted, 49–51.5 with any network left out"""
-    emc_mhz: float = 3200.0
-    """memory clock that the bandwidth stands for"""
-    buffer_bytes: int = 192 * 1024
-    """of weights or input held while the other streams by; 128–256 KiB fit about as well"""
-    layer_us: float = 0.7
-    """between two layers; NVIDIA's layer trace, and 0–2 fit equally"""
-    sparse_speed: float = 1.49
-    """of an eligible convolution with 2 of 4 weights zero; one fit over four networks, good for the mean only"""
-    sparse_weights: float = 0.625
-    """of the bytes: half the values and a bit each"""
-
-
-ORIN = DlaConstants()
 
 
 @dataclass(frozen=True)
@@ -218,7 +185,7 @@ def _layer(
         weights = weight_bytes(step.convolution, constants, precision, thin)
         dram += weights / batch + read_again(tensors[0], weights, constants.buffer_bytes)
     compute_ms = cycles / mode.clock_mhz / 1e3
-    dram_ms = dram / (constants.bandwidth_gb_s * mode.emc_mhz / constants.emc_mhz) / 1e6
+    dram_ms = dram / constants.bandwidth_gb_s / 1e6 * dram_slowdown(mode, constants)
     latency_ms = max(compute_ms, dram_ms) + constants.layer_us / 1e3
     return LayerEstimate(
         step.name, step.kind, step.shape, precision, macs, round(dram), cycles, compute_ms, dram_ms, latency_ms
@@ -230,14 +197,20 @@ def convolution_cycles(work: Convolution, constants: DlaConstants, precision: Pr
     if precision == "fp16":
         return work.macs / constants.fp16_macs_per_cycle
     if work.depthwise:
-        return work.cells * work.outputs / constants.depthwise_per_cycle
+        return work.cells * work.outputs * work.taps / 9 / constants.depthwise_per_cycle
     if work.inputs <= 4:
         return work.macs / constants.macs_per_cycle / constants.image_efficiency
     atom = constants.atom
     inner = rounded_up(work.inputs, atom) if work.groups == 1 else max(work.inputs // work.groups, atom)
     done = work.cells * inner * rounded_up(work.outputs, atom) * work.taps
     cycles = done / constants.macs_per_cycle / constants.efficiency
-    return cycles * (constants.stride_cost if work.strided else 1.0) / (constants.sparse_speed if sparse else 1.0)
+    return cycles / (constants.sparse_speed if sparse else 1.0)
+
+
+def dram_slowdown(mode: PowerMode, constants: DlaConstants) -> float:
+    """Time of DRAM traffic over that at the clocks which the bandwidth stands for."""
+    share = constants.clock_share
+    return (1 - share) * constants.emc_mhz / mode.emc_mhz + share * constants.clock_mhz / mode.clock_mhz
 
 
 def can_be_sparse(work: Convolution, precision: Precision) -> bool:
