@@ -13,17 +13,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_evaluate_command import NAMES, SPEC, write_data
-from torch import nn
+from test_evaluate_command import SPEC
+from untrained_bundle import untrained_bundle
 
 from unina.cli.dla import main
-from unina.cli.export import main as export
 from unina.evaluate.replay import Agreement
 from unina.evaluate.surface import Surface
-from unina.model import Detector, save_checkpoint
 from unina_runtime import HostEngine, letterbox
 
 MODES = ["half-away fp32", "half-away fp19", "half-even fp32", "half-even fp19"]
@@ -31,18 +28,7 @@ MODES = ["half-away fp32", "half-away fp19", "half-even fp32", "half-even fp19"]
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of an untrained network whose maps use the whole of int8."""
-    torch.manual_seed(0)
-    detector = Detector(SPEC, len(NAMES), NAMES)
-    for module in detector.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
-    folder = tmp_path_factory.mktemp("run")
-    save_checkpoint(folder / "checkpoint.pt", detector.eval(), {"seed": 7})
-    data, output = write_data(folder / "data"), folder / "tiny.unina"
-    words = [folder / "checkpoint.pt", "--data", data, "--output", output, "--calibration-images", 3, "--no-accuracy"]
-    assert export([str(word) for word in (*words, "--score-threshold", 0.4, "--json")]) == 0
-    return output
+    return untrained_bundle(tmp_path_factory.mktemp("run"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +109,25 @@ def test_a_surface_holds_every_element_where_the_format_says(data: st.DataObject
     assert np.count_nonzero(at) == values.size  # the rest is zero
     with pytest.raises(ValueError, match="bytes"):
         surface.unpack(content + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"dtype": "fp16"}, "expected int8"),
+        ({"format": "linear"}, "expected int8 in hwc4, chw32"),
+        ({"shape": [2, 3, 4, 5]}, "expected int8"),
+        ({"shape": [1, 5, 4, 5]}, "four channels at most"),
+        ({"shape": 7}, "a tensor without"),
+        ({"role": "state"}, "expected int8"),
+    ],
+)
+def test_tensors_that_are_no_buffers_of_the_dla_are_named(change: dict[str, Any], reason: str) -> None:
+    tensor = {"name": "t", "shape": [1, 3, 4, 5], "scale_bits": "3f800000", "role": "input", "dtype": "int8"}
+    tensor["format"] = "hwc4"
+    assert Surface.of_manifest(tensor).buffer_bytes == 4 * 64
+    with pytest.raises(ValueError, match=reason):
+        Surface.of_manifest({**tensor, **change})
 
 
 def test_the_files_are_the_networks_input_and_the_engines_answers(bundle: Path, written: Path) -> None:
@@ -335,6 +340,7 @@ def test_bundles_and_places_that_do_not_serve_are_named(
     assert "not empty" in refused(capsys, bundle, "--output", tmp_path / "full")
     assert "no such folder" in refused(capsys, bundle, "--output", tmp_path / "out", "--images", tmp_path / "none")
     assert "holds no JPEG" in refused(capsys, bundle, "--output", tmp_path / "out", "--images", tmp_path / "full")
+    assert "belong to --output" in refused(capsys, bundle, "--compare", tmp_path, "--rounding", "all")
     assert "not a readable bundle" in refused(capsys, tmp_path, "--output", tmp_path / "out")
     damaged = Path(shutil.copytree(bundle, tmp_path / "damaged.unina"))
     (damaged / "host.loadable").write_bytes((bundle / "host.loadable").read_bytes() + b"\0")

@@ -7,43 +7,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from scored_sets import found, sample
-from test_evaluate_command import NAMES, SPEC, answered, refused, write_data
-from torch import nn
+from test_evaluate_command import SPEC, answered, refused
+from untrained_bundle import untrained_bundle
 
 from unina.cli.eval import main
-from unina.cli.export import main as export
 from unina.evaluate.arithmetic import EVERY_MODE, Arithmetic, modes
 from unina.evaluate.band import CAVEAT, BandRow, band
 from unina.evaluate.classes import same_classes
 from unina.evaluate.raw_maps import HostMaps
 from unina.evaluate.summary import Scored, summarise
-from unina.model import Detector, save_checkpoint
 
 MODES = ["half-away fp32", "half-away fp19", "half-even fp32", "half-even fp19"]
 STAGES = [f"host {mode}" for mode in MODES]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("data"))
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Bundle and data set."""
+    return untrained_bundle(tmp_path_factory.mktemp("run"))
 
 
-@pytest.fixture(scope="module")
-def bundle(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of an untrained network whose maps use the whole of int8."""
-    torch.manual_seed(0)
-    detector = Detector(SPEC, len(NAMES), NAMES)
-    for module in detector.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
-    folder = tmp_path_factory.mktemp("run")
-    save_checkpoint(folder / "checkpoint.pt", detector.eval(), {"seed": 7})
-    output = folder / "tiny.unina"
-    words = [folder / "checkpoint.pt", "--data", data, "--output", output, "--calibration-images", 3, "--no-accuracy"]
-    assert export([str(word) for word in (*words, "--score-threshold", 0.4, "--json")]) == 0
-    return output
+@pytest.fixture
+def bundle(made: tuple[Path, Path]) -> Path:
+    return made[0]
+
+
+@pytest.fixture
+def data(made: tuple[Path, Path]) -> Path:
+    return made[1]
 
 
 def test_modes_come_once_each_and_in_one_order() -> None:

@@ -46,6 +46,8 @@ def _write(bundle: VectorBundle, arguments: argparse.Namespace) -> int:
 
 
 def _compare(bundle: VectorBundle, arguments: argparse.Namespace) -> int:
+    if arguments.images or arguments.rounding or arguments.pointwise or arguments.force:
+        raise ValueError("--images, --rounding, --pointwise and --force belong to --output; --compare tries every mode")
     comparison = compare(bundle, arguments.compare, Tolerance(arguments.tolerance, arguments.share))
     if arguments.json:
         print(json.dumps(comparison.to_json(), indent=2))

@@ -1,6 +1,6 @@
 """Tensors as the bytes that lie in the DLA's buffers: the int8 formats of a bundle's inputs and outputs.
 
-Layouts: NvInferRuntimeBase.h, TensorFormat (kDLA_HWC4, kCHW32, kDLA_LINEAR), on Orin.
+Layouts: NvInferRuntimeBase.h, TensorFormat (kDLA_HWC4, kCHW32), on Orin.
 """
 
 import re
@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 Int8 = npt.NDArray[np.int8]
 LINEAR = "linear"
-LAYOUTS = (LINEAR, "hwc4", "chw32")
+"""Channels × height × width without gaps: to be read by other tools, no format of the DLA (whose own pads its rows)."""
+DEVICE_LAYOUTS = ("hwc4", "chw32")
+"""What a bundle's inputs and outputs may be."""
 ROW_ALIGNMENT = 64
-"""Bytes; of rows of hwc4, and of the DLA's linear format."""
+"""Bytes; of rows of hwc4."""
 BLOCK = 32
 """Channels that lie side by side in chw32."""
 
@@ -31,7 +33,7 @@ class Surface:
     shape: tuple[int, int, int]
     """channels, height, width"""
     layout: str
-    """of LAYOUTS"""
+    """LINEAR or of DEVICE_LAYOUTS"""
     scale_bits: str
     """float32, big-endian, eight hex digits; real = scale · int8"""
 
@@ -43,9 +45,13 @@ class Surface:
             role, dtype, layout = tensor["role"], tensor["dtype"], tensor["format"]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"a tensor without name, shape, scale_bits, role, dtype or format ({error})") from error
-        if (batch, dtype, len(shape)) != (1, "int8", 3) or layout not in LAYOUTS or role not in {"input", "output"}:
+        if (
+            (batch, dtype, len(shape)) != (1, "int8", 3)
+            or layout not in DEVICE_LAYOUTS
+            or role not in {"input", "output"}
+        ):
             raise ValueError(
-                f"tensor {name}: {dtype} {layout} {tensor['shape']}; expected int8 in {', '.join(LAYOUTS)}"
+                f"tensor {name}: {dtype} {layout} {tensor['shape']}; expected int8 in {', '.join(DEVICE_LAYOUTS)}"
             )
         if layout == "hwc4" and shape[0] > 4:
             raise ValueError(f"tensor {name}: hwc4 holds four channels at most, not {shape[0]}")
