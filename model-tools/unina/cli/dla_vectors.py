@@ -34,7 +34,7 @@ def add_vectors(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     form.add_argument("--compare", type=Path, metavar="DIR", help="compare what came back there")
     add("--count", type=at_least_one, default=4, metavar="N", help="vectors at most (default: 4)")
     add("--images", type=Path, metavar="DIR", help="pictures to make them of, instead of synthetic scenes")
-    add("--seed", type=int, default=0, help="of the scenes (default: 0)")
+    add("--seed", type=seed, default=0, help="of the scenes (default: 0)")
     for name, values in (("rounding", ("half-away", "half-even")), ("pointwise", ("fp32", "fp19"))):
         own = "the bundle's own" if name == "rounding" else "fp32"
         text = f"{', '.join(values)} or all: of the outputs that are written (default: {own})"
@@ -49,6 +49,11 @@ def add_vectors(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def at_least_one(text: str) -> int:
     """A count."""
     return _integer(text, 1, 999)
+
+
+def seed(text: str) -> int:
+    """Of the scenes."""
+    return _integer(text, 0, 2**32 - 1)
 
 
 def steps(text: str) -> int:
