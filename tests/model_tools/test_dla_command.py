@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -319,6 +320,15 @@ def test_layers_that_stay_fp16_are_taken_from_the_bundle_and_must_be_its_own(
     file.write_text("/backbone/stem/Conv:fp16\n")
     code, _, err = run(capsys, str(bundle))
     assert (code, "has no such node" in err) == (2, True)
+
+
+def test_nodes_that_the_dla_does_not_run_are_announced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(SHIPPED, tmp_path / "b")
+    model = onnx.load(SHIPPED / "model.onnx")
+    model.graph.node[1].op_type = "HardSwish"
+    onnx.save(model, tmp_path / "b" / "model.onnx")
+    assert "1 of 74 nodes are not for the DLA and stop the build" in run(capsys, str(tmp_path / "b"))[2]
+    assert "not for the DLA" not in run(capsys, str(SHIPPED))[2]
 
 
 @pytest.mark.parametrize(

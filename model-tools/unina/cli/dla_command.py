@@ -10,7 +10,9 @@ from typing import Any, cast
 
 from unina.cli.dla_lint_cache import BUNDLE_CACHE, version
 from unina.cli.dla_model import BUNDLE_MODEL
-from unina.dla.network import NetworkError, read_network
+from unina.dla.check import Device, check
+from unina.dla.network import Network, NetworkError, read_network
+from unina.dla.rules import Context
 from unina.dla.tensorrt import TensorRt
 from unina.dla.trtexec import (
     CORES,
@@ -109,7 +111,8 @@ def compose(arguments: argparse.Namespace) -> tuple[TrtexecCommand, list[str]]:
     bundle: Path = arguments.bundle
     tensorrt: TensorRt = arguments.trt
     io = read_io(bundle)
-    layers = _fp16_layers(bundle)
+    network = read_network(Path(_file(bundle, BUNDLE_MODEL)))
+    layers = _fp16_layers(bundle, network)
     typed = tensorrt.strongly_typed
     sizes = {"dlaSRAM": arguments.sram, "dlaLocalDRAM": arguments.local_dram, "dlaGlobalDRAM": arguments.global_dram}
     pools = {"dlaSRAM": SRAM_BYTES, **{pool: _bytes(pool, size) for pool, size in sizes.items() if size is not None}}
@@ -128,7 +131,7 @@ def compose(arguments: argparse.Namespace) -> tuple[TrtexecCommand, list[str]]:
         pools=cast(Mapping[Pool, int], pools),
         loadables=arguments.loadables,
     )
-    notes = list(line.unverified)
+    notes = [*line.unverified, *_rule_notes(network, line)]
     if typed and layers:
         notes.append(f"{LAYER_PRECISIONS} is for TensorRT up to 10.7; here the Q/DQ nodes say what is INT8")
     if not typed:
@@ -168,7 +171,7 @@ def _file(bundle: Path, name: str) -> str:
     return str(bundle / name)
 
 
-def _fp16_layers(bundle: Path) -> tuple[str, ...]:
+def _fp16_layers(bundle: Path, network: Network) -> tuple[str, ...]:
     """The layers that stay FP16; trtexec would pass over a name that the network has not without a word."""
     path = bundle / LAYER_PRECISIONS
     if not path.is_file():
@@ -177,12 +180,21 @@ def _fp16_layers(bundle: Path) -> tuple[str, ...]:
         layers = layer_names(path.read_text(encoding="utf-8"))
     except ValueError as error:  # TrtexecError, or not text
         raise NetworkError(f"{path}: {error}") from error
-    if layers:
-        nodes = {node.name for node in read_network(bundle / BUNDLE_MODEL).nodes}
-        for name in layers:
-            if name not in nodes:
-                raise NetworkError(f"{path}: {name}: the network has no such node; export the bundle again")
+    nodes = {node.name for node in network.nodes}
+    for name in layers:
+        if name not in nodes:
+            raise NetworkError(f"{path}: {name}: the network has no such node; export the bundle again")
     return layers
+
+
+def _rule_notes(network: Network, line: TrtexecCommand) -> list[str]:
+    left = check(network, Context(line.tensorrt)).count(Device.GPU)
+    if not left:
+        return []
+    ends = "go to the GPU" if line.gpu_fallback else "stop the build"
+    return [
+        f"{left} of {len(network.nodes)} nodes are not for the DLA and {ends}: `unina-dla check` says which and why"
+    ]
 
 
 def _header_note(cache: Path, tensorrt: TensorRt) -> list[str]:

@@ -199,7 +199,7 @@ class TrtexecCommand:
                 "whether it takes int8 at the border of a network whose inputs and outputs are float32 is not known",
             ]
         if self.gpu_fallback:
-            notes.append("what the DLA cannot run goes to the GPU without a word: see `unina-dla check` first")
+            notes.append("what the DLA cannot run goes to the GPU without a word")
         return tuple(notes)
 
 
