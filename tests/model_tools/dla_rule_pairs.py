@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from unina.dla.rules import Context
 from unina.dla.tensorrt import TensorRt
 
-INT8 = Context(input_format="chw32")
+INT8 = Context()
 FP16 = replace(INT8, precision="fp16")
 HWC4 = replace(INT8, input_format="dla_hwc4")
 SPARSE = replace(INT8, sparse=True)

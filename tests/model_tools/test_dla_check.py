@@ -69,7 +69,7 @@ EXPECTED: dict[str, tuple[dict[tuple[str, str], int], int, int, tuple[str, ...]]
         },
         2,
         4,
-        ("SiLU: use ReLU", "end the network at its raw maps"),
+        ("SiLU: use ReLU", "let the network end at its raw maps"),
     ),
     "U-Net": ({}, 1, 0, ()),
     "ViT": (
@@ -271,6 +271,8 @@ def test_the_advice_on_pixel_shuffles_computes_the_same() -> None:
         (nn.GELU(), "GELU: use ReLU"),
         (nn.InstanceNorm2d(8, affine=True), "use BatchNorm"),
         (nn.Sequential(nn.ConstantPad2d(1, 0.0), nn.Conv2d(8, 8, 3)), "give the padding to the convolution"),
+        (nn.Conv2d(8, 8, 9, 9, 4), "patches of 9×9"),
+        (nn.Sequential(nn.Flatten(2), nn.Softmax(-1)), "end at its raw maps"),
         (nn.Upsample(size=(9, 9)), "choose sizes whose ratio is whole"),
         (nn.Upsample(size=(12, 18)), "export scales 2×3"),
     ],
@@ -341,6 +343,16 @@ def test_a_bundle_is_held_against_the_scales_of_its_cache(tmp_path: Path, capsys
     cache.write_text("rubbish\n")
     code, _, err = run(capsys, bundle)
     assert code == 2 and err.count("\n") == 1 and "calibration.cache:1" in err
+
+
+def test_a_format_that_the_inputs_cannot_have_is_a_no(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = saved(one("Relu", MAPS), tmp_path / "relu.onnx")
+    assert run(capsys, path)[0] == 0
+    code, out, _ = run(capsys, path, "--input-format", "dla_hwc4")
+    assert code == 1 and "format-hwc4" in out and "8 channels in dla_hwc4" in out
+    code, out, _ = run(capsys, path, "--input-format", "chw16")
+    assert code == 1 and "int8:chw16" in out
+    assert run(capsys, path, "--input-format", "chw16", "--precision", "fp16")[0] == 0
 
 
 def symbolic() -> onnx.ModelProto:

@@ -48,6 +48,17 @@ def test_quantised_weights_fold_at_every_opset(opset: int) -> None:
     assert np.array_equal(found.constants["t0"], weight * scales[:, None, None, None])
 
 
+def test_functions_that_an_exporter_left_are_looked_into() -> None:
+    body = [helper.make_node("Relu", ["a"], ["b"])]
+    function = helper.make_function("local", "Act", ["a"], ["b"], body, [helper.make_opsetid("", 17)])
+    model = network(("Identity", [MAPS], {}))
+    del model.graph.node[:]
+    model.graph.node.append(helper.make_node("Act", ["x0"], ["t0"], domain="local"))
+    model.functions.append(function)
+    model.opset_import.append(helper.make_opsetid("local", 1))
+    assert [node.op for node in read_network(model).nodes] == ["Relu"]
+
+
 def test_the_caller_s_model_is_left_alone() -> None:
     model = conv()
     before = model.SerializeToString()
@@ -80,6 +91,8 @@ def test_producers_and_consumers_agree_with_the_nodes() -> None:
     [
         (network(("Relu", ["nowhere"], {})), "reads nowhere, which nothing before it writes"),
         (one("Relu", (0, 8, 4, 4)), "static shapes only"),
+        (one("Relu"), "0 inputs instead of at least 1"),
+        (one("Conv", MAPS, ones(8, 8, 3, 3), strides=2), "attribute strides is INT instead of INTS"),
     ],
 )
 def test_broken_networks_are_refused_with_the_node(model: onnx.ModelProto, words: str) -> None:

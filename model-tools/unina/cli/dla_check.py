@@ -14,7 +14,6 @@ from unina.cli.dla_model import add_model_arguments, read_model
 from unina.dla.check import Device, Fix, Report, Verdict, check
 from unina.dla.network import NetworkError
 from unina.dla.rules import FORMATS, JETPACK_6, Context
-from unina.export.cache import CacheError, read_cache
 
 PIPE_WIDTH = 160
 COLOURS = {Device.DLA: "green", Device.DLA_FP16: "yellow", Device.GPU: "red", Device.REMOVED: "dim"}
@@ -45,7 +44,9 @@ def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     parser.add_argument("--precision", choices=("int8", "fp16"), default="int8", help="default: int8")
     parser.add_argument(
-        "--input-format", choices=sorted(FORMATS), default="dla_hwc4", help="of the pictures (default: dla_hwc4)"
+        "--input-format",
+        choices=sorted(FORMATS),
+        help="of all inputs (default: dla_hwc4 for pictures, chw32 or chw16 else)",
     )
     parser.add_argument("--sparse", action="store_true", help="list convolutions that 2:4 sparsity would not speed up")
     parser.add_argument("--all", action="store_true", help="show every node, one a line")
@@ -68,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _scales(model: Path) -> dict[str, float] | None:
     """Those of a bundle's cache; None for a network without one. Raises NetworkError: a cache that can't be read."""
+    from unina.export.cache import CacheError, read_cache  # noqa: PLC0415  (PyTorch comes with it)
+
     path = model / BUNDLE_CACHE
     if not model.is_dir() or not path.exists():
         return None
@@ -183,7 +186,7 @@ def _print_notes(console: Console, report: Report) -> None:
     for rule, places in notes.items():
         row = fixes[rule]
         console.print(
-            f"[cyan]note[/] {rule}, {len(places)} nodes ({escape(places[0])}): {escape(row.condition)} "
+            f"[cyan]note[/] {rule}, {_count(len(places), 'node')} ({escape(places[0])}): {escape(row.condition)} "
             f"{escape(row.limit)}; {escape(row.fix)}"
         )
     for warning in report.warnings:
@@ -224,7 +227,7 @@ def _print_answer(console: Console, report: Report) -> None:
     )
     if report.on_dla:
         console.print("[green]Everything runs on the DLA[/], as far as its documented rules tell.")
-    else:
+    elif counts[Device.GPU]:
         console.print(
             f"[red]{counts[Device.GPU]} of {len(report.verdicts)} nodes fall back to the GPU[/]: silently with "
             "--allowGPUFallback; a standalone loadable can't be built."

@@ -5,15 +5,15 @@ normalisation is a scale, Identity and Dropout vanish. The limits are those of `
 still refuse (the combination of layers, its compiler's memory), so this says what is known to fail, not what must work.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 
 from unina.dla.check_partition import Partition, partition
 from unina.dla.check_patterns import advice
-from unina.dla.network import Network, Node
-from unina.dla.rules import DISAPPEARING, Context, Effect, Fault, Rule, Site, faults, loadables_fault
+from unina.dla.network import Network, NetworkError, Node
+from unina.dla.rules import DISAPPEARING, Context, Effect, Fault, Rule, Site, faults, format_fault, loadables_fault
 
 
 class Device(Enum):
@@ -84,8 +84,8 @@ class Report:
 
     @property
     def on_dla(self) -> bool:
-        """Whether nothing falls back."""
-        return self.count(Device.GPU) == 0
+        """Whether nothing falls back, and nothing else keeps it from being built as it is meant to be."""
+        return self.count(Device.GPU) == 0 and not self.warnings
 
     @cached_property
     def precision_changes(self) -> int:
@@ -101,16 +101,41 @@ class Report:
 
 
 def check(network: Network, context: Context | None = None) -> Report:
-    """Judges every node, cuts the network into regions and ranks what to change."""
+    """Judges every node, cuts the network into regions and ranks what to change.
+
+    Raises:
+        NetworkError: attributes or constants of a node that its operator cannot have.
+    """
     context = context or Context()
     known = advice(network)
-    verdicts = tuple(_verdict(Site(node, network, context), known.get(node)) for node in network.nodes)
+    verdicts = tuple(_judged(Site(node, network, context), known.get(node)) for node in network.nodes)
     on_dla = {v.node for v in verdicts if v.device in {Device.DLA, Device.DLA_FP16}}
     removed = {v.node for v in verdicts if v.device is Device.REMOVED}
     cut = partition(network, on_dla, removed)
-    loadables = loadables_fault(len(cut.regions), context.trt)
-    warnings = (loadables,) if loadables else ()
+    warnings = tuple(_warnings(network, context, cut))
     return Report(network, context, verdicts, cut, _fixes(network, verdicts, on_dla, removed, cut), warnings)
+
+
+def _warnings(network: Network, context: Context, cut: Partition) -> Iterator[Fault]:
+    loadables = loadables_fault(len(cut.regions), context.trt)
+    if loadables:
+        yield loadables
+    if context.input_format is None:
+        return
+    for name in network.inputs:
+        for reader in network.consumers.get(name, ()):
+            channels = ((network.shape(name) or ()) + (1, 1))[1]
+            fault = format_fault("input", context.precision, context.input_format, channels, reader.op)
+            if fault:
+                yield replace(fault, found=f"{name}: {fault.found}")
+
+
+def _judged(site: Site, pattern: str | None) -> Verdict:
+    try:
+        return _verdict(site, pattern)
+    except (IndexError, OverflowError, TypeError, ValueError) as error:  # lists of a wrong length, values of no sense
+        where = f"node {site.node.name} ({site.node.op})"
+        raise NetworkError(f"{where}: its attributes or constants make no sense: {error}") from error
 
 
 def _verdict(site: Site, pattern: str | None) -> Verdict:

@@ -11,6 +11,7 @@ from unina.dla.network import Network, Node
 Advice = Mapping[Node, str]
 LARGEST_WINDOW = 8
 LARGEST_KERNEL = 32
+LARGEST_STRIDE = 8
 _ATTENTION = "attention over tokens: use convolutions, or leave these layers to the GPU on purpose"
 SEARCH_STEPS = 8
 """Operators from a squeeze to its gate."""
@@ -178,6 +179,32 @@ def _tokens(network: Network) -> Iterator[tuple[Node, str]]:
             yield node, _ATTENTION
 
 
+def _patches(network: Network) -> Iterator[tuple[Node, str]]:
+    for node in _of(network, "Conv"):
+        strides = node.attributes.get("strides", (1,))
+        if max(strides, default=1) > LARGEST_STRIDE and tuple(strides) == tuple(
+            node.attributes.get("kernel_shape", ())
+        ):
+            yield node, f"patches of {'×'.join(map(str, strides))}: convolutions in a row, each with a stride up to 8"
+
+
+def _decoding(network: Network) -> Iterator[tuple[Node, str]]:
+    """All that works on what is not a map any more, and on whose results no convolution follows."""
+    text = "decoding at the end: let the network end at its raw maps, do the rest on the host"
+    tail: set[Node] = set()
+    for node in reversed(network.nodes):
+        readers = {reader for name in node.outputs for reader in network.consumers.get(name, ())}
+        if node.op not in {"Conv", "ConvTranspose", "Gemm", "MatMul"} and readers <= tail:
+            tail.add(node)
+    flat: set[str] = set()
+    for node in network.nodes:
+        shapes = [network.shape(name) for name in node.outputs if name]
+        if not flat.isdisjoint(node.inputs) or any(shape is not None and len(shape) != 4 for shape in shapes):
+            flat.update(node.outputs)
+            if node in tail:
+                yield node, text
+
+
 def _resize(network: Network) -> Iterator[tuple[Node, str]]:
     for node in _of(network, "Resize"):
         shape, out = network.shape(node.inputs[0]), network.shape(node.outputs[0])
@@ -251,5 +278,7 @@ PATTERNS: tuple[Callable[[Network], Iterator[tuple[Node, str]]], ...] = (
     _split,
     _flatten,
     _pad,
+    _patches,
+    _decoding,
     _tokens,
 )

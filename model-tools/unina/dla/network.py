@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnx.inliner
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -109,6 +110,8 @@ def read_network(
     where, model = _load(source)
     _fix_inputs(model, dict(input_shapes or {}), where)
     try:
+        if model.functions:
+            model = onnx.inliner.inline_local_functions(model)
         constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
         return _folded(model, constants, opset)
@@ -181,6 +184,8 @@ def _fix_inputs(model: onnx.ModelProto, wanted: dict[str, tuple[int, ...]], wher
 def _folded(model: onnx.ModelProto, constants: dict[str, Array], opset: int) -> Network:
     """Infers shapes and folds constants in turns, until nothing more folds."""
     graph = model.graph
+    for proto in graph.node:
+        _check_node(proto, opset)
     inputs = tuple(value.name for value in graph.input if value.name not in constants)
     declared = {value.name for value in graph.input}
     small = [tensor for tensor in graph.initializer if len(tensor.dims) <= 1]
@@ -277,6 +282,25 @@ def _fold(
     except Exception:  # what cannot be evaluated here stays a node, and the checker says what it is
         return None
     return dict(zip((name for name in node.output if name), (np.asarray(r) for r in results), strict=True))
+
+
+def _check_node(node: onnx.NodeProto, opset: int) -> None:
+    """Holds a node against its operator's definition, so that whoever reads it needn't. Raises NetworkError."""
+    where = f"node {node.name or next(iter(node.output), '?')} ({node.op_type})"
+    if not any(node.output):
+        raise NetworkError(f"{where}: writes nothing")
+    if node.domain not in {"", "ai.onnx"} or not onnx.defs.has(node.op_type, opset, ""):
+        return
+    schema = onnx.defs.get_schema(node.op_type, opset, "")
+    for what, found, least in (("inputs", node.input, schema.min_input), ("outputs", node.output, schema.min_output)):
+        if len(found) < least:
+            raise NetworkError(f"{where}: {len(found)} {what} instead of at least {least}")
+    for attribute in node.attribute:
+        known = schema.attributes.get(attribute.name)
+        wanted: Any = known.type if known else None
+        if wanted is not None and wanted.value != attribute.type:
+            kind = onnx.AttributeProto.AttributeType.Name(attribute.type)
+            raise NetworkError(f"{where}: attribute {attribute.name} is {kind} instead of {wanted.name}")
 
 
 def _node(node: onnx.NodeProto) -> Node:

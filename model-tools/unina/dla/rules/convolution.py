@@ -52,7 +52,10 @@ def outside(what: str, values: tuple[int, ...], low: int, high: int) -> str | No
 
 def reads_hwc4(site: Site) -> bool:
     """Whether the input is a picture that the DLA takes in its HWC4 layout."""
-    return site.context.input_format == "dla_hwc4" and site.node.inputs[0] in site.network.inputs
+    if site.node.inputs[0] not in site.network.inputs:
+        return False
+    shape, asked = site.shape(), site.context.input_format
+    return asked == "dla_hwc4" or (asked is None and shape is not None and shape[1:2] in {(c,) for c in HWC4_CHANNELS})
 
 
 def cbuf_banks(channels: int, width: int, window: tuple[int, int], dilation_h: int, element_bytes: int) -> int:

@@ -64,8 +64,8 @@ class Context:
     trt: TensorRt = JETPACK_6
     precision: str = "int8"
     """"int8" or "fp16" """
-    input_format: str = "dla_hwc4"
-    """of network inputs: dla_hwc4, dla_linear, chw16 or chw32; HWC4 holds for inputs of 1, 3 or 4 channels only"""
+    input_format: str | None = None
+    """of network inputs: dla_hwc4, dla_linear, chw16 or chw32; None: HWC4 for pictures (1, 3 or 4 channels)"""
     sparse: bool = False
     """2:4 structured sparsity is asked for"""
     scales: Mapping[str, float] | None = None
