@@ -13,9 +13,10 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from unina.cli.dla import main
-from unina.cli.dla_search import PROBE, STRIDES, evaluate, space, widened, widths_of
+from unina.cli.dla_search import PROBE, STRIDES, Dla, evaluate, space, widened, widths_of
 from unina.cli.models import deploy_network
 from unina.dla.check import check
+from unina.dla.constants import ORIN
 from unina.dla.estimate import estimate
 from unina.dla.network import Network, read_network
 from unina.dla.platforms import MAXN, POWER_MODES
@@ -42,15 +43,16 @@ def parameters(network: Network) -> int:
     ],
 )
 def test_the_estimate_of_widths_is_that_of_the_network_traced_with_them(spec: ModelSpec, mode: str) -> None:
+    constants = replace(ORIN, bandwidth_gb_s=33.0) if mode == "15W" else ORIN
     found = evaluate(
         space(spec, spec.levels, (spec.input_width, spec.input_height), 8),
         [widths_of(spec.stages)],
         spec,
         5,
-        POWER_MODES[mode],
+        Dla(POWER_MODES[mode], constants),
     )
     network = deploy_network(spec, 5)
-    whole = estimate(network, POWER_MODES[mode])
+    whole = estimate(network, POWER_MODES[mode], constants)
     assert found.latency_ms[0] == pytest.approx(whole.latency_ms, rel=1e-9)
     assert found.macs[0] == whole.macs
     assert found.parameters[0] == parameters(network)

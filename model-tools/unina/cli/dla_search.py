@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from unina.cli.models import CLASSES, size_of, traced
+from unina.dla.constants import ORIN, DlaConstants, read_constants
 from unina.dla.estimate import UNCERTAINTY
 from unina.dla.input_size import at_size
 from unina.dla.network import NetworkError
@@ -71,6 +72,14 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Dla:
+    """What the networks are estimated for."""
+
+    mode: PowerMode
+    constants: DlaConstants
+
+
+@dataclass(frozen=True)
 class Space:
     """All networks with one choice of levels at one input size."""
 
@@ -118,6 +127,7 @@ def add_search(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="P2,P3,P4",
         help="may be repeated (default: p2,p3,p4 and p2,p3,p4,p5 and p3,p4,p5)",
     )
+    parser.add_argument("--constants", type=Path, metavar="FILE", help="what `unina-dla calibrate` wrote")
     parser.add_argument("--object-px", type=positive, default=8, metavar="PX", help="smallest object (default: 8)")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="rows to print (default: 10)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -148,16 +158,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Returns the exit code."""
     try:
         mode = PLATFORMS[arguments.platform].mode(arguments.power_mode)
-    except ValueError as error:
-        raise NetworkError(f"--power-mode: {error}") from error
+        dla = Dla(mode, read_constants(arguments.constants) if arguments.constants else ORIN)
+    except ValueError as error:  # another platform's mode, not the file that calibrate writes
+        raise NetworkError(str(error)) from error
     spec, classes = read_spec(arguments.spec)
     sizes = arguments.size or [(spec.input_width, spec.input_height)]
     own = () if arguments.levels else (spec.levels,)
     choices = dict.fromkeys((*own, *(arguments.levels or LEVELS)))
     spaces = [space(spec, levels, size, arguments.object_px) for levels in choices for size in sizes]
-    found = [row for one in spaces for row in look(one, spec, classes, mode, arguments.budget_ms)]
+    found = [row for one in spaces for row in look(one, spec, classes, dla, arguments.budget_ms)]
     found.sort(key=lambda row: (-row.detail_gmac, row.latency_ms))
-    known = known_rows(spec, classes, sizes, mode, arguments.object_px)
+    known = known_rows(spec, classes, sizes, dla, arguments.object_px)
     if arguments.json:
         print(json.dumps(document(arguments, mode, spaces, found, known), indent=2, ensure_ascii=False))
     else:
@@ -209,10 +220,10 @@ def space(spec: "ModelSpec", levels: Sequence[str], size: tuple[int, int], objec
     return Space(tuple(levels), size, family(network, PROBE, object_px), *fields_px)
 
 
-def look(one: Space, spec: "ModelSpec", classes: int, mode: PowerMode, budget_ms: float) -> list[Row]:
+def look(one: Space, spec: "ModelSpec", classes: int, dla: Dla, budget_ms: float) -> list[Row]:
     """The networks within the budget: of all with one backbone, the neck and head with the most detail."""
     widths = list(grid(one.strides))
-    seen = evaluate(one, widths, spec, classes, mode)
+    seen = evaluate(one, widths, spec, classes, dla)
     best: dict[tuple[int, ...], int] = {}
     order = np.lexsort((seen.latency_ms, -seen.detail_macs))
     for index in order[seen.latency_ms[order] <= budget_ms]:
@@ -222,7 +233,7 @@ def look(one: Space, spec: "ModelSpec", classes: int, mode: PowerMode, budget_ms
 
 
 def known_rows(
-    spec: "ModelSpec", classes: int, sizes: Sequence[tuple[int, int]], mode: PowerMode, object_px: float
+    spec: "ModelSpec", classes: int, sizes: Sequence[tuple[int, int]], dla: Dla, object_px: float
 ) -> list[Row]:
     """The network that ships, and that of the spec where it is another one, at every size."""
     shipped = replace(spec, backbone=SHIPPED, plan=None, levels=SHIPPED_LEVELS)  # type: ignore[arg-type]
@@ -233,19 +244,15 @@ def known_rows(
     for name, known in named.items():
         for size in sizes:
             one = space(known, known.levels, size, object_px)
-            rows.append(
-                _row(one, name, known.stages, evaluate(one, [widths_of(known.stages)], known, classes, mode), 0)
-            )
+            rows.append(_row(one, name, known.stages, evaluate(one, [widths_of(known.stages)], known, classes, dla), 0))
     return rows
 
 
-def evaluate(
-    one: Space, widths: Sequence[Mapping[str, int]], spec: "ModelSpec", classes: int, mode: PowerMode
-) -> Figures:
+def evaluate(one: Space, widths: Sequence[Mapping[str, int]], spec: "ModelSpec", classes: int, dla: Dla) -> Figures:
     """Estimates of networks given by their widths."""
     fixed = {"stem": spec.stages.stem, "classes": classes, "boxes": 4 * spec.reg_max}
     values = np.array([[{**fixed, **row}.get(name, 0) for name in one.opened.widths] for row in widths], np.int64)
-    return figures(one.opened, values, mode)
+    return figures(one.opened, values, dla.mode, dla.constants)
 
 
 def widths_of(plan: "Plan") -> dict[str, int]:

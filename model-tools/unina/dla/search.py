@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unina.dla.constants import ORIN, DlaConstants
 from unina.dla.estimate import estimate_plan
 from unina.dla.network import Network, Node
 from unina.dla.platforms import PowerMode
@@ -82,7 +83,7 @@ def family(network: Network, codes: Mapping[str, int], object_px: float) -> Fami
     return Family(names, traced.steps, sums, _detail(network, traced.steps, object_px / CELLS_AN_OBJECT))
 
 
-def figures(opened: Family, values: Ints, mode: PowerMode) -> Figures:
+def figures(opened: Family, values: Ints, mode: PowerMode, constants: DlaConstants = ORIN) -> Figures:
     """Estimates N networks, each a row of `values` (N × widths), all INT8, one image on one DLA."""
     count = len(values)
     latency, macs = np.zeros(count), np.zeros(count, np.int64)
@@ -100,7 +101,9 @@ def figures(opened: Family, values: Ints, mode: PowerMode) -> Figures:
             widened = widen(step, opened, full)
             work = widened.convolution
             weights = work.weights + work.outputs if work else 0
-            costs.append((estimate_plan(Plan((widened,), ()), mode).latency_ms, work.macs if work else 0, weights))
+            costs.append(
+                (estimate_plan(Plan((widened,), ()), mode, constants).latency_ms, work.macs if work else 0, weights)
+            )
         table = np.array(costs)
         latency += table[back, 0]
         macs += table[back, 1].astype(np.int64)
