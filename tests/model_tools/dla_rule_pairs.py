@@ -117,6 +117,11 @@ QDQ = network(
     ("QuantizeLinear", ["t0", np.array(0.1, np.float32), np.array(0, np.int8)], {}),
     ("DequantizeLinear", ["t1", np.array(0.1, np.float32), np.array(0, np.int8)], {}),
 )
+DQ_RELU = network(
+    ("QuantizeLinear", [MAPS, np.array(0.1, np.float32), np.array(0, np.int8)], {}),
+    ("DequantizeLinear", ["t0", np.array(0.1, np.float32), np.array(0, np.int8)], {}),
+    ("Relu", ["t1"], {}),
+)
 BATCH_NORM = one("BatchNormalization", MAPS, ones(8), ones(8), ones(8), ones(8))
 RESHAPE = network(("Relu", [MAPS], {}), ("Reshape", ["t0", whole(1, 4, 12, 6)], {}))
 
@@ -148,6 +153,7 @@ PAIRS: dict[str, Pair] = {
     "constant": Pair(one("Add", MAPS, ones(*MAPS)), one("Add", MAPS, ones(1, 8, 1, 1))),
     "qdq": Pair(QDQ, QDQ, INT8, replace(INT8, trt=TensorRt(11, 4, 1))),
     "qdq-explicit": Pair(QDQ, RELU, replace(INT8, trt=TensorRt(11, 4, 1))),
+    "typed-precision": Pair(RELU, DQ_RELU, replace(INT8, trt=TensorRt(11, 4, 1))),
     "scale-missing": Pair(RELU, RELU, replace(INT8, scales={"x0": 1.0}), scaled()),
     "cast": Pair(network(("Relu", [MAPS], {}), ("Cast", ["t0"], {"to": TensorProto.FLOAT16})), compare()),
     "conv-dimensions": Pair(conv((1, 8, 6), kernel=(3,)), conv()),

@@ -324,6 +324,13 @@ def test_the_command_shows_only_what_is_not_plain_dla_unless_asked(capsys: pytes
     assert code == 0 and len(out.splitlines()) > 74
 
 
+def test_for_tensorrt_11_a_bundle_is_its_quantised_network(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, BUNDLE, "--trt", "11.4.1")
+    assert code == 0 and "model.qdq.onnx" in out and "qdq-explicit" in out and "typed-precision" not in out
+    code, out, _ = run(capsys, BUNDLE / "model.onnx", "--trt", "11.4.1")
+    assert code == 0 and "typed-precision" in out
+
+
 def test_a_bundle_is_held_against_the_scales_of_its_cache(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = tmp_path / "cones.unina"
     bundle.mkdir()

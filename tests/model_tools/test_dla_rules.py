@@ -114,6 +114,8 @@ def test_every_rule_that_a_node_can_break_has_its_pair_of_networks() -> None:
         (resize(coordinate_transformation_mode="align_corners"), "resize-nearest"),
         (deconv(kernel=(1, 96), strides=[1, 1]), None),
         (deconv(kernel=(1, 95), strides=[1, 1]), "deconv-kernel"),
+        (deconv(kernel=(3, 3), strides=[2, 2], auto_pad="SAME_UPPER"), "deconv-padding"),
+        (deconv(kernel=(2, 2), strides=[2, 2], auto_pad="SAME_UPPER"), None),
         (one("Clip", (1, 8, 6, 6), np.float32([0]), np.float32([127])), None),
         (one("Clip", (1, 8, 6, 6), np.float32([0]), np.float32([0.5])), "activation-clip"),
         (one("Clip", (1, 8, 6, 6), np.float32([0])), "activation-clip"),

@@ -10,12 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from unina.cli.dla_lint_cache import BUNDLE_CACHE, version
-from unina.cli.dla_model import add_model_arguments, read_model
+from unina.cli.dla_model import add_model_arguments, model_path
 from unina.dla.check import Device, Fix, Report, Verdict, check
-from unina.dla.network import NetworkError
+from unina.dla.network import NetworkError, read_network
 from unina.dla.rules import FORMATS, JETPACK_6, Context
 
 PIPE_WIDTH = 160
+QUANTISED_MODEL = "model.qdq.onnx"
+"""Of a bundle: what TensorRT 11 builds from."""
 COLOURS = {Device.DLA: "green", Device.DLA_FP16: "yellow", Device.GPU: "red", Device.REMOVED: "dim"}
 EXAMPLES = """examples:
   unina-dla check cones.unina                                     a bundle, with the scales of its cache
@@ -56,14 +58,18 @@ def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns the exit code."""
-    network = read_model(arguments)
-    scales = _scales(arguments.model) if arguments.precision == "int8" and not arguments.trt.strongly_typed else None
+    model: Path = arguments.model
+    quantised = arguments.precision == "int8"
+    if quantised and arguments.trt.strongly_typed and (model / QUANTISED_MODEL).is_file():
+        model /= QUANTISED_MODEL
+    network = read_network(model_path(model), dict(arguments.input_shape))
+    scales = _scales(model) if quantised and not arguments.trt.strongly_typed else None
     context = Context(arguments.trt, arguments.precision, arguments.input_format, arguments.sparse, scales)
     report = check(network, context)
     if arguments.json:
-        print(json.dumps(_document(arguments.model, report), indent=2, ensure_ascii=False))
+        print(json.dumps(_document(model, report), indent=2, ensure_ascii=False))
     else:
-        _print(arguments.model, report, arguments.all)
+        _print(model, report, arguments.all)
     return 0 if report.on_dla else 1
 
 

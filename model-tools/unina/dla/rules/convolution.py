@@ -144,8 +144,24 @@ def _deconv_square(site: Site) -> str | None:
 
 
 def _deconv_pad(site: Site) -> str | None:
-    padding = (*pads(site), *site.get("output_padding", ()))
-    return f"padding {','.join(map(str, padding))}" if any(padding) else None
+    """Written as such, or implied by an output of another size than stride · (size − 1) + dilated kernel."""
+    padding = (*tuple(site.get("pads", ())), *site.get("output_padding", ()))
+    if any(padding):
+        return f"padding {','.join(map(str, padding))}"
+    shape, out = site.shape(), site.output
+    if shape is None or out is None:
+        return None
+    whole = tuple(
+        stride * (size - 1) + (k - 1) * dilation + 1
+        for size, stride, k, dilation in zip(
+            shape[2:], spatial(site, "strides"), kernel(site), spatial(site, "dilations"), strict=False
+        )
+    )
+    return (
+        f"an output of {'×'.join(map(str, out[2:]))} instead of {'×'.join(map(str, whole))}"
+        if out[2:] != whole
+        else None
+    )
 
 
 def _deconv_groups(site: Site) -> str | None:

@@ -113,6 +113,16 @@ def _quantise(site: Site) -> str | None:
     return f"{site.node.op} in the network"
 
 
+def _typed(site: Site) -> str | None:
+    if site.node.op in {"QuantizeLinear", "DequantizeLinear"}:
+        return None
+    for name in site.variables:
+        found, producer = site.network.tensors.get(name), site.network.producers.get(name)
+        if found and found.dtype == "float32" and (producer is None or producer.op != "DequantizeLinear"):
+            return f"{name} is float32"
+    return None
+
+
 def _cast(site: Site) -> str | None:
     producer = site.network.producers.get(site.node.inputs[0])
     if producer and producer.op in COMPARISON:
@@ -235,6 +245,19 @@ RULES = (
         ops=ops("QuantizeLinear", "DequantizeLinear"),
         fix="try it on the device before you rely on it",
         check=_quantise,
+    ),
+    Rule(
+        id="typed-precision",
+        layer="Q/DQ",
+        condition="precision from TensorRT 11 on",
+        limit="that of the tensor types and Q/DQ: a float32 tensor is neither INT8 nor FP16",
+        precision="INT8",
+        trt=Versions(since=TensorRt(11, 4, 1)),
+        source="TensorRT 11.4.1 documentation, Strongly Typed Networks for DLA; its INT8 section not read",
+        certainty=Certainty.UNVERIFIED,
+        effect=Effect.NOTE,
+        fix="build from the network with Q/DQ on every tensor (model.qdq.onnx of a bundle)",
+        check=_typed,
     ),
     Rule(
         id="scale-missing",

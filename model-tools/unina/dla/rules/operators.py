@@ -47,6 +47,7 @@ SOFTWARE_ONLY = ops(
     "HardSwish", "Mish", "Pad", "Tile", "Sqrt", "Exp", "DepthToSpace", "SpaceToDepth", "Expand", "Where"
 )
 NEVER = ops(
+    "Expand", "Where",
     "TopK", "NonMaxSuppression", "Gather", "GatherElements", "GatherND", "Scatter", "ScatterElements", "ScatterND",
     "ArgMax", "ArgMin", "NonZero", "OneHot", "Unique", "Range", "RoiAlign", "GridSample", "Einsum", "Loop", "If",
     "Scan", "LSTM", "GRU", "RNN", "Attention", "Shape", "LpPool", "MaxRoiPool", "Compress", "Hardmax", "LogSoftmax",
@@ -95,12 +96,13 @@ RULES = (
         "GPU or CPU only",
         SOFTWARE,
         "end the network at its raw maps and do this on the host",
+        certainty=Certainty.INFERRED,
     ),
     _row(
         "software-only",
         "DLA software ≥ 3.14",
         SOFTWARE_ONLY,
-        "HardSwish, Mish, Pad, Tile, Sqrt, Exp, DepthToSpace, SpaceToDepth, Expand, Where",
+        "HardSwish, Mish, Pad, Tile, Sqrt, Exp, DepthToSpace, SpaceToDepth",
         "in the DLA's own software, but TensorRT does not hand it over",
         SOFTWARE,
         "rebuild it from convolutions, as NVIDIA's op_reconstruction recipes do",
