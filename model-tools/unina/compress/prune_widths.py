@@ -85,7 +85,7 @@ def choose_widths(groups: Sequence[ChannelGroup], spec: PruneSpec, leave: int, s
             wanted = (1 - share) * max(plan_value(plan, entry) for entry in width.entries)
             allowed = [width.now, *steps_below(width.now, spec)]
             width.now = min(allowed, key=lambda count: (abs(count - wanted), -count))
-        if all(width.now == width.before for width in widths):
+        if share == spec.ratio and all(_unmoved(width, plan) for width in widths):
             raise PruneError(
                 f"ratio: {share:g}: no width moves: multiples of {spec.multiple} and at least {spec.least} channels; "
                 f"{_finer(spec)} or a larger --ratio"
@@ -104,6 +104,10 @@ def choose_widths(groups: Sequence[ChannelGroup], spec: PruneSpec, leave: int, s
         left -= width.filters * (width.now - to)
         width.now = to
     return widths
+
+
+def _unmoved(width: Width, plan: Plan) -> bool:
+    return all(width.now == plan_value(plan, entry) for entry in width.entries)
 
 
 def _finer(spec: PruneSpec) -> str:
