@@ -89,8 +89,10 @@ class Space:
     opened: Family
     field_px: int
     """receptive field of a cell of the finest class map"""
-    detail_field_px: int
-    """the same along maps that count as detail"""
+    near_stride: int
+    """of the coarsest maps that count as detail, or of the finest level where that is coarser"""
+    near_field_px: int
+    """receptive field along maps up to that stride"""
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -214,10 +216,10 @@ def space(spec: "ModelSpec", levels: Sequence[str], size: tuple[int, int], objec
         network = at_size(traced(small, PROBE["classes"]), size[1], size[0])
     except ValueError as error:
         raise NetworkError(f"--size {size[0]}x{size[1]} with levels {','.join(levels)}: {error}") from error
-    finest, coarsest = finest_outputs(network)[0], object_px / CELLS_AN_OBJECT
-    within = max(coarsest, 1 << int(levels[0][1:]))  # the finest map itself is always part of the way
-    fields_px = receptive_field(network, finest), receptive_field(network, finest, within)
-    return Space(tuple(levels), size, family(network, PROBE, object_px), *fields_px)
+    finest = finest_outputs(network)[0]
+    near = max(int(object_px / CELLS_AN_OBJECT), 1 << int(levels[0][1:]))  # the finest map itself is part of the way
+    fields_px = receptive_field(network, finest), receptive_field(network, finest, near)
+    return Space(tuple(levels), size, family(network, PROBE, object_px), fields_px[0], near, fields_px[1])
 
 
 def look(one: Space, spec: "ModelSpec", classes: int, dla: Dla, budget_ms: float) -> list[Row]:
@@ -302,12 +304,11 @@ def report(
         f"detail: GMAC up to stride {arguments.object_px / CELLS_AN_OBJECT:g} that the finest level depends on; "
         f"ms: estimates, ±{UNCERTAINTY:.0%}, all INT8."
     )
-    fields_px = {one.levels: (one.detail_field_px, one.field_px) for one in spaces}
-    lines += [
-        f"{_levels(levels)}: a cell of the finest class map depends on {detail} px of the input along maps of its own "
-        f"stride or finer, on {whole} px in all"
-        for levels, (detail, whole) in fields_px.items()
-    ]
+    lines += dict.fromkeys(
+        f"{_levels(one.levels)}: a cell of the finest class map depends on {one.near_field_px} px of the input over "
+        f"maps up to stride {one.near_stride}, on {one.field_px} px in all"
+        for one in spaces
+    )
     if found:
         lines += ["", "The first one, for the model part of a spec:", yaml_of(found[0])]
     return "\n".join(lines)
@@ -337,7 +338,8 @@ def document(
                 "levels": one.levels,
                 "size": one.text,
                 "receptive_field_px": one.field_px,
-                "detail_receptive_field_px": one.detail_field_px,
+                "near_stride": one.near_stride,
+                "near_receptive_field_px": one.near_field_px,
             }
             for one in spaces
         ],
