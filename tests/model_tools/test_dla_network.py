@@ -86,11 +86,18 @@ def test_producers_and_consumers_agree_with_the_nodes() -> None:
     assert found.producers["t1"].op == "Add" and "x0" not in found.producers
 
 
+def twice() -> onnx.ModelProto:
+    model = network(("Relu", [MAPS], {}), ("Relu", ["t0"], {}))
+    model.graph.node[1].output[0] = "t0"
+    return model
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
         (network(("Relu", ["nowhere"], {})), "reads nowhere, which nothing before it writes"),
         (one("Relu", (0, 8, 4, 4)), "static shapes only"),
+        (twice(), "writes t0, which is there already"),
         (one("Relu"), "0 inputs instead of at least 1"),
         (one("Conv", MAPS, ones(8, 8, 3, 3), strides=2), "attribute strides is INT instead of INTS"),
     ],

@@ -219,7 +219,10 @@ def _folded(model: onnx.ModelProto, constants: dict[str, Array], opset: int) -> 
         for name in filter(None, node.inputs):
             if name not in written:
                 raise NetworkError(f"node {node.name} ({node.op}) reads {name}, which nothing before it writes")
-        written.update(filter(None, node.outputs))
+        for name in filter(None, node.outputs):
+            if name in written:
+                raise NetworkError(f"node {node.name} ({node.op}) writes {name}, which is there already")
+            written.add(name)
     outputs = tuple(value.name for value in graph.output)
     used = {*inputs, *(name for node in nodes for name in (*node.inputs, *node.outputs) if name)}
     kept = {name: tensors.get(name, TensorType(None, "")) for name in used if name not in constants}

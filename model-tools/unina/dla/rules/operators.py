@@ -43,9 +43,7 @@ NORMALISATIONS = ops(
     "LayerNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization", "LpNormalization",
     "MeanVarianceNormalization",
 )  # fmt: skip
-SOFTWARE_ONLY = ops(
-    "HardSwish", "Mish", "Pad", "Tile", "Sqrt", "Exp", "DepthToSpace", "SpaceToDepth", "Expand", "Where"
-)
+SOFTWARE_ONLY = ops("HardSwish", "Mish", "Pad", "Tile", "Sqrt", "Exp", "DepthToSpace", "SpaceToDepth")
 NEVER = ops(
     "Expand", "Where",
     "TopK", "NonMaxSuppression", "Gather", "GatherElements", "GatherND", "Scatter", "ScatterElements", "ScatterND",
