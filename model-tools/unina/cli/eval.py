@@ -10,6 +10,8 @@ EXAMPLES = """\
 examples:
   unina-eval cones.unina --data cones/data.yaml
       every stage of a bundle: model.onnx, model.qdq.onnx and the integer engine
+  unina-eval cones.unina --data cones/data.yaml --checkpoint runs/b0/checkpoint.pt --stages all
+      one row a stage from torch to the integers, each beside the one before: where is accuracy lost?
   unina-eval runs/b0 --data cones/data.yaml --input-size 960x544 --report report
       a training run at another input size, with plots and a page of the worst pictures
   unina-eval cones.unina --data fs/data.yaml --map orange_cone=orange,large_orange_cone=orange --groups '^[a-z]+'
@@ -51,7 +53,15 @@ def build_parser() -> argparse.ArgumentParser:
     add("model", type=Path, help="NAME.unina, checkpoint.pt, a run folder of unina-train, or detections as JSON Lines")
     add("--data", type=Path, required=True, help="a labelled data set (docs/data.md)")
     add("--split", default="val", help="of the data set (default: val)")
-    add("--stages", type=words_of, help="of a bundle, comma-separated: onnx, qdq, host (default: these), torch")
+    add(
+        "--stages",
+        type=words_of,
+        metavar="STAGE,…",
+        help="comma-separated, or all that can run here. torch: as trained; fused: every block one convolution; onnx; "
+        "tinygrad: the ONNX file on another implementation (optional: needs tinygrad and clang); qdq; host: the "
+        "integer engine. Default: onnx,qdq,host of a bundle, torch of a checkpoint. Several are compared, each with "
+        "the one before",
+    )
     add(
         "--rounding",
         type=one_of("half-away", "half-even"),
@@ -68,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="of the stage host between accumulator and int8: fp32 (default), fp19 (emulates what is known of the "
         "DLA; not bit-exact with it) or all",
     )
-    add("--checkpoint", type=Path, help="that a bundle came from, for its stage torch")
+    add("--checkpoint", type=Path, help="that a bundle came from, for its stages torch and fused")
     add(
         "--input-size",
         type=size,

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from unina.cli.eval_forms import exported_forms
 from unina.cli.models import deploy_network
 from unina.data import image_size, load_dataset
 from unina.data.whole import check_place, write_whole
@@ -19,9 +21,11 @@ from unina.evaluate.band import CAVEAT, Band, band
 from unina.evaluate.bootstrap import Difference, paired_bootstrap
 from unina.evaluate.figures import fraction, rows
 from unina.evaluate.jsonl import detections_line, source_name
-from unina.evaluate.session import Answer, Question, answer, cone_free_pictures
-from unina.evaluate.subject import HOST, Subject, open_subject
+from unina.evaluate.session import Answer, Question, answers, cone_free_pictures, stage_rows
+from unina.evaluate.stage_table import CAPTION, HEADS, StageRow
+from unina.evaluate.subject import ALL, HOST, TINYGRAD, Subject, open_subject
 from unina.evaluate.summary import Summary, grouped
+from unina.evaluate.tinygrad_maps import missing
 
 EVERY = ""
 """In place of a kind of pictures: all of them."""
@@ -45,23 +49,26 @@ def run(options: argparse.Namespace) -> int:
         options.groups,
         options.nms,
     )
-    open_with = {"checkpoint": options.checkpoint, "input_size": options.input_size}
-    subject = open_subject(options.model, root, **open_with)
+    size = options.input_size
+    subject = open_subject(options.model, root, checkpoint=options.checkpoint, input_size=size, exporter=exported_forms)
     if options.rounding or options.pointwise:
         subject = subject.emulating(options.rounding or (), options.pointwise or ())
     stages = subject.chosen(options.stages)
     classes = question.classes(subject)
-    other = open_subject(options.against, root, input_size=options.input_size) if options.against else None
+    other = open_subject(options.against, root, input_size=size) if options.against else None
     if other is not None and other.emulate is not None and subject.emulated:
         other = other.emulating(options.rounding or (), options.pointwise or ())
     say = Console(stderr=True)
     for note in classes.notes:
         say.print(f"classes: {note}", highlight=False, markup=False)
+    if ALL in (options.stages or ()) and TINYGRAD in subject.stages and TINYGRAD not in stages:
+        say.print(f"stage tinygrad left out: {missing()}", highlight=False, markup=False, soft_wrap=True)
 
-    answers = {stage: _run_stage(question, subject, stage, say) for stage in stages}
-    differences = _differences(question, answers, other, options.seed, say) if other is not None else {}
-    last = answers[stages[-1]]
-    emulated = {mode: answers[stage].summary for stage, mode in subject.emulated.items()}
+    given = _run_stages(question, subject, stages, say)
+    differences = _differences(question, given, other, options.seed, say) if other is not None else {}
+    last = given[stages[-1]]
+    by_stage = stage_rows(question, subject, given)
+    emulated = {mode: given[stage].summary for stage, mode in subject.emulated.items()}
     accuracy_band = band(HOST, emulated) if len(emulated) > 1 else None
     if options.save_detections:
         write_whole(options.save_detections, _lines(question, subject, last, root).encode())
@@ -69,12 +76,15 @@ def run(options: argparse.Namespace) -> int:
         from unina.evaluate.report import write_report  # noqa: PLC0415 (matplotlib takes a second)
 
         title = f"{options.model.name} on {options.split}"
-        write_report(options.report, last.scored, last.summary, title=title, accuracy_band=accuracy_band)
+        write_report(
+            options.report, last.scored, last.summary, title=title, stages=by_stage, accuracy_band=accuracy_band
+        )
 
     expected = dla_estimate(subject)
-    result = {stage: one.summary.to_json() for stage, one in answers.items()}
-    for one in result.values():
-        one["estimated_ms"] = None if expected is None else round(expected.latency_ms, 3)
+    result = {stage: one.summary.to_json() for stage, one in given.items()}
+    for row in by_stage:
+        result[row.stage]["estimated_ms"] = None if expected is None else round(expected.latency_ms, 3)
+        result[row.stage]["beside"] = row.to_json()
     if accuracy_band is not None:
         result["band"] = accuracy_band.to_json()
     for stage, by_kind in differences.items():
@@ -90,7 +100,10 @@ def run(options: argparse.Namespace) -> int:
         print(text)
     else:
         console = Console()
-        console.print(table({stage: one.summary for stage, one in answers.items()}, expected))
+        console.print(table({stage: one.summary for stage, one in given.items()}, expected))
+        if len(by_stage) > 1:
+            console.print(stage_table(by_stage))
+            console.print(CAPTION, highlight=False, markup=False)
         if accuracy_band is not None:
             console.print(band_table(accuracy_band))
             console.print(CAVEAT, highlight=False, markup=False)
@@ -100,30 +113,30 @@ def run(options: argparse.Namespace) -> int:
                 console.print(sentence(title, options.against, difference), highlight=False, markup=False)
         if options.report:
             console.print(f"wrote {options.report / 'index.html'}", highlight=False)
-    short = [stage for stage, one in answers.items() if options.require and one.summary.map50 < options.require]
+    short = [stage for stage, one in given.items() if options.require and one.summary.map50 < options.require]
     if short:
         print(f"unina-eval: mAP50 of {', '.join(short)} is below {options.require:g}", file=sys.stderr)
     return 1 if short else 0
 
 
-def _run_stage(question: Question, subject: Subject, stage: str, say: Console) -> Answer:
+def _run_stages(question: Question, subject: Subject, stages: Sequence[str], say: Console) -> dict[str, Answer]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=say, transient=True, disable=not say.is_terminal) as progress:
         total = len(question.samples) + len(question.negatives)
-        task = progress.add_task(f"{stage} on {question.split}", total=total)
-        return answer(question, subject, subject.stages[stage](), lambda: progress.advance(task))
+        task = progress.add_task(f"{', '.join(stages)} on {question.split}", total=total)
+        return answers(question, subject, stages, lambda: progress.advance(task))
 
 
 def _differences(
-    question: Question, answers: dict[str, Answer], other: Subject, seed: int, say: Console
+    question: Question, given: dict[str, Answer], other: Subject, seed: int, say: Console
 ) -> dict[str, dict[str, Difference]]:
     """For each stage: over all pictures, then over each kind of picture that has a labelled box."""
     theirs: dict[str, Answer] = {}
     result: dict[str, dict[str, Difference]] = {}
-    for stage, mine in answers.items():
+    for stage, mine in given.items():
         twin = stage if stage in other.stages else other.default_stages[0]
         if twin not in theirs:
-            theirs[twin] = _run_stage(question, other, twin, say)
+            theirs |= _run_stages(question, other, (twin,), say)
         pair = (mine.scored, theirs[twin].scored)
         result[stage] = {EVERY: paired_bootstrap(pair[0].matches(), pair[1].matches(), seed=seed)}
         kinds = grouped(mine.scored.pictures, question.groups) if question.groups else {}
@@ -161,6 +174,16 @@ def table(summaries: dict[str, Summary], expected: Estimate | None) -> Table:
             result.add_row(f"[dim]{escape(row.section)}[/]")
             section = row.section
         result.add_row(escape(row.name), *(line.text for line in lines))
+    return result
+
+
+def stage_table(by_stage: Sequence[StageRow]) -> Table:
+    """One row a stage, beside the one before it."""
+    result = Table(title="stage by stage", title_justify="left")
+    for name in HEADS:
+        result.add_column(name, justify="left" if name in {"stage", "beside", "worst map"} else "right")
+    for row in by_stage:
+        result.add_row(*(escape(cell) for cell in row.cells()))
     return result
 
 

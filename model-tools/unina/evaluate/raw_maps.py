@@ -52,6 +52,11 @@ class HostMaps:
         return self._engine.run({self.input: q})
 
 
+def dequantised(maps: Mapping[str, npt.NDArray[np.int8]], scales: Mapping[str, float]) -> FloatMaps:
+    """The real values of integer maps."""
+    return {name: values.astype(np.float32) * np.float32(scales[name]) for name, values in maps.items()}
+
+
 def onnx_maps(model: onnx.ModelProto | Path | bytes, x: npt.NDArray[np.float32]) -> FloatMaps:
     """One call of `OnnxMaps`; make the object yourself to run many."""
     return OnnxMaps(model)(x)

@@ -18,6 +18,7 @@ from unina.evaluate.band import CAVEAT, Band
 from unina.evaluate.confusion import PictureErrors, confusion_matrix, picture_errors
 from unina.evaluate.figures import fraction, rows
 from unina.evaluate.plots import confusion_plot, f1_plot, heights_plot, precision_recall_plot
+from unina.evaluate.stage_table import CAPTION, HEADS, StageRow
 from unina.evaluate.summary import DEFAULT_THRESHOLD, Scored, Summary, summarise
 
 WORST = 24
@@ -46,6 +47,7 @@ def write_report(
     summary: Summary | None = None,
     *,
     title: str = "evaluation",
+    stages: Sequence[StageRow] = (),
     accuracy_band: Band | None = None,
 ) -> Path:
     """Writes `index.html` and the plots, each as a whole or not at all.
@@ -55,6 +57,7 @@ def write_report(
         scored: pictures, labels and detections (`Scored.of`).
         summary: of `scored`; None: made here.
         title: heads the page.
+        stages: from torch to the integers; shown above the figures where there are two or more.
         accuracy_band: of the modes of arithmetic, shown above the figures.
 
     Returns:
@@ -80,7 +83,7 @@ def write_report(
         write_whole(folder / name, content)
     worst = sorted((one for one in errors if one.errors), key=lambda one: -one.errors)[:WORST]
     page = folder / "index.html"
-    write_whole(page, _page(scored, summary, images, worst, title, accuracy_band).encode())
+    write_whole(page, _page(scored, summary, images, worst, title, stages, accuracy_band).encode())
     return page
 
 
@@ -121,6 +124,7 @@ def _page(
     plots: dict[str, bytes],
     worst: Sequence[PictureErrors],
     title: str,
+    stages: Sequence[StageRow],
     accuracy_band: Band | None,
 ) -> str:
     size = "" if summary.input is None else f", input {summary.input[0]}×{summary.input[1]} (height × width)"
@@ -130,6 +134,7 @@ def _page(
         "<div class=plots>",
         *(f"<img src='{_inline(content, 'png')}' alt='{html.escape(name)}'>" for name, content in plots.items()),
         "</div>",
+        *(_stages(stages) if len(stages) > 1 else ()),
         *(_band(accuracy_band) if accuracy_band is not None else ()),
         "<h2>Figures</h2>",
         _table(summary),
@@ -150,6 +155,13 @@ def _page(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{html.escape(title)}</title><style>{STYLE}</style><body>{''.join(body)}</body></html>"
     )
+
+
+def _stages(stages: Sequence[StageRow]) -> list[str]:
+    lines = ["".join(f"<th>{html.escape(text)}</th>" for text in HEADS)]
+    lines += ["".join(f"<td>{html.escape(text)}</td>" for text in row.cells()) for row in stages]
+    table = "".join(f"<tr>{line}</tr>" for line in lines)
+    return ["<h2>Stage by stage</h2>", f"<p>{html.escape(CAPTION)}</p>", f"<table>{table}</table>"]
 
 
 def _band(accuracy_band: Band) -> list[str]:

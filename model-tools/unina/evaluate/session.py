@@ -5,16 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from unina.data import DataError, Dataset, Sample, load_dataset
 from unina.data.images import SUFFIXES
 from unina.data.load import recognise
+from unina.evaluate.agreement import above, box_agreement
 from unina.evaluate.classes import ClassMap, map_classes
+from unina.evaluate.map_difference import MapDifference, MapTally
 from unina.evaluate.precision_recall import operating_point
 from unina.evaluate.score import coco_scores
+from unina.evaluate.stage_table import StageRow, beside
 from unina.evaluate.subject import PictureStage, Subject
-from unina.evaluate.summary import Scored, Summary, summarise
+from unina.evaluate.summary import DEFAULT_THRESHOLD, Scored, Summary, summarise
 from unina_runtime import Detections
 
 
@@ -64,6 +65,8 @@ class Answer:
     negatives: tuple[Detections, ...]
     scored: Scored
     summary: Summary
+    maps: tuple[MapDifference, ...] = ()
+    """the raw maps against those of the stage beside (`stage_table.beside`); empty: there is none, or it has none"""
 
 
 def cone_free_pictures(path: Path) -> tuple[Path, ...]:
@@ -86,24 +89,75 @@ def cone_free_pictures(path: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def answer(
-    question: Question, subject: Subject, stage: PictureStage, advance: Callable[[], None] = lambda: None
-) -> Answer:
-    """Runs a stage over the pictures and scores it; `advance` is called after each picture.
+def answers(
+    question: Question, subject: Subject, stages: Sequence[str], advance: Callable[[], None] = lambda: None
+) -> dict[str, Answer]:
+    """Runs stages over the pictures and scores them, in their order; `advance` is called after each picture.
+
+    Every picture passes through all the stages before the next: raw maps are compared while they are there, and need
+    not be kept.
 
     Raises:
-        ValueError: an unreadable picture, no labelled box, or classes that do not fit.
+        ValueError: a stage that can't run here, an unreadable picture, no labelled box, or classes that do not fit.
     """
     classes = question.classes(subject)
+    ready: dict[str, PictureStage] = {stage: subject.stages[stage]() for stage in stages}
+    compared = beside(stages, tuple(subject.emulated))
+    tallies = {stage: MapTally() for stage in compared}
+    found: dict[str, list[Detections]] = {stage: [] for stage in stages}
+    for picture in (*(sample.image for sample in question.samples), *question.negatives):
+        seen = {stage: run(picture) for stage, run in ready.items()}
+        for stage, one in seen.items():
+            found[stage].append(one.detections)
+            before = seen[compared[stage]].maps if stage in compared else None
+            if before is not None and one.maps is not None:
+                tallies[stage].add(before, one.maps)
+        advance()
+    rows = {stage: tally.result() for stage, tally in tallies.items()}
+    return {stage: _scored(question, subject, classes, found[stage], rows.get(stage, ())) for stage in stages}
 
-    def run(pictures: Sequence[Path]) -> tuple[Detections, ...]:
-        found = []
-        for picture in pictures:
-            found.append(stage(picture))
-            advance()
-        return tuple(found)
 
-    found, negatives = run([sample.image for sample in question.samples]), run(question.negatives)
+def stage_rows(question: Question, subject: Subject, given: Mapping[str, Answer]) -> tuple[StageRow, ...]:
+    """The table of the stages, in their order.
+
+    Boxes are compared above one score a class for all stages: the manifest's, or without a bundle those that the first
+    stage recommends.
+    """
+    compared = beside(tuple(given), tuple(subject.emulated))
+    thresholds = subject.thresholds or _recommended(question.classes(subject), next(iter(given.values())).summary)
+    result = []
+    for stage, one in given.items():
+        row = StageRow(stage, one.summary.map50, one.summary.map50_95)
+        if stage in compared:
+            other = given[compared[stage]]
+            pictures = (*other.samples, *other.negatives), (*one.samples, *one.negatives)
+            row = dataclasses.replace(
+                row,
+                beside=compared[stage],
+                points=100 * (one.summary.map50_95 - other.summary.map50_95),
+                maps=one.maps,
+                boxes=box_agreement(*pictures, thresholds),
+            )
+        result.append(row)
+    return tuple(result)
+
+
+def _recommended(classes: ClassMap, summary: Summary) -> tuple[float, ...]:
+    """One score a model class."""
+    scores = [summary.thresholds.get(name, DEFAULT_THRESHOLD) for name in classes.names]
+    return classes.of_model(scores, DEFAULT_THRESHOLD)
+
+
+def _scored(
+    question: Question,
+    subject: Subject,
+    classes: ClassMap,
+    detections: Sequence[Detections],
+    maps: tuple[MapDifference, ...],
+) -> Answer:
+    """`detections`: of the samples, then of the negatives."""
+    count = len(question.samples)
+    found, negatives = tuple(detections[:count]), tuple(detections[count:])
     scored = Scored.of(classes, question.samples, found, subject.input_size, negatives)
     summary = summarise(scored, nms_iou=question.nms_iou, groups=question.groups)
     if question.ignore and question.finds_ignored(subject):
@@ -111,13 +165,8 @@ def answer(
         with_ignored = coco_scores(every.truths, every.detections, every.names).map50
         summary = dataclasses.replace(summary, map50_with_ignored=with_ignored)
     if subject.thresholds is not None:
-        kept = tuple(_above(one, subject.thresholds) for one in found)
+        kept = tuple(above(one, subject.thresholds) for one in found)
         matches = Scored.of(classes, question.samples, kept).matches()
         point = operating_point(matches, [0.0] * len(classes.names))
         summary = dataclasses.replace(summary, operating_manifest=point)
-    return Answer(found, negatives, scored, summary)
-
-
-def _above(found: Detections, thresholds: Sequence[float]) -> Detections:
-    kept = found.scores >= np.asarray(thresholds, np.float32)[found.classes]
-    return Detections(found.boxes[kept], found.scores[kept], found.classes[kept])
+    return Answer(found, negatives, scored, summary, maps)

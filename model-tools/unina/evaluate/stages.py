@@ -3,6 +3,7 @@
 A drop of accuracy between two stages is therefore the network's, never the letterbox's or the decoder's.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ import torch
 from unina.data import Sample, read_image
 from unina.evaluate.arithmetic import OWN, Arithmetic
 from unina.evaluate.classes import Groups
-from unina.evaluate.raw_maps import HostMaps, OnnxMaps
+from unina.evaluate.raw_maps import FloatMaps, HostMaps, OnnxMaps, dequantised
 from unina.evaluate.score import MAX_DETECTIONS, Metrics, score
+from unina.evaluate.tinygrad_maps import TinygradMaps
+from unina.model import Detector
 from unina_runtime import Detections, decode, letterbox
 
 Image = npt.NDArray[np.uint8]
@@ -94,44 +97,87 @@ class Head:
         )
 
 
-class TorchStage:
-    """A deployed torch module in float32."""
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What a stage makes of one picture."""
 
-    def __init__(self, deployed: torch.nn.Module, head: Head | None = None) -> None:
-        self._module = deployed.eval()
-        self._head = head or Head.of_deployed(deployed)
+    detections: Detections
+    maps: FloatMaps | None = None
+    """the raw maps behind them, real values, 1×C×h×w by name; None: only the detections are known"""
+
+
+class NetworkStage(ABC):
+    """A form of the network that can be asked for its raw maps as well."""
+
+    @abstractmethod
+    def observe(self, image: Image) -> Observation:
+        """image: uint8 H×W×3 BGR."""
 
     def __call__(self, image: Image) -> Detections:
+        """The detections alone."""
+        return self.observe(image).detections
+
+
+class TorchStage(NetworkStage):
+    """A torch module in float32 that returns the maps of `Head.output_names`: a deployed one, or `TrainingForm`."""
+
+    def __init__(self, module: torch.nn.Module, head: Head | None = None) -> None:
+        self._module = module.eval()
+        self._head = head or Head.of_deployed(module)
+
+    def observe(self, image: Image) -> Observation:
         pixels, placement = self._head.pixels(image)
         with torch.inference_mode():
             maps = self._module(torch.from_numpy(centred(pixels)))
         named = {name: m.float().numpy() for name, m in zip(self._head.output_names, maps, strict=True)}
-        return self._head.detections(named, placement)
+        return Observation(self._head.detections(named, placement), named)
 
 
-class OnnxStage:
+class TrainingForm(torch.nn.Module):
+    """The detector as it was trained, every branch of its blocks apart, with the one-to-one head's maps as output."""
+
+    def __init__(self, model: Detector) -> None:
+        super().__init__()
+        self._model = model
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """x: N×3×H×W, pixel − 128. Returns class and box map of the finest level, then of the next, …"""
+        return tuple(tensor for level in self._model(x).one_to_one for tensor in level)
+
+
+class OnnxStage(NetworkStage):
     """An ONNX file, plain or with Q/DQ, on ONNX Runtime (which runs Q/DQ partly in float)."""
 
     def __init__(self, model: onnx.ModelProto | Path | bytes, head: Head) -> None:
-        self._maps = OnnxMaps(model)
+        self._maps: OnnxMaps | TinygradMaps = OnnxMaps(model)
         self._head = head
 
-    def __call__(self, image: Image) -> Detections:
+    def observe(self, image: Image) -> Observation:
         pixels, placement = self._head.pixels(image)
-        return self._head.detections(self._maps(centred(pixels)), placement)
+        maps = self._maps(centred(pixels))
+        return Observation(self._head.detections(maps, placement), maps)
 
 
-class HostStage:
+class TinygradStage(OnnxStage):
+    """An ONNX file in float on tinygrad's CPU backend."""
+
+    def __init__(self, model: onnx.ModelProto | Path | bytes, head: Head) -> None:
+        self._maps = TinygradMaps(model)
+        self._head = head
+
+
+class HostStage(NetworkStage):
     """The integer host engine on a `host.loadable`."""
 
     def __init__(self, loadable: Path | bytes, head: Head, arithmetic: Arithmetic = OWN) -> None:
         self._maps = HostMaps(loadable, arithmetic)
         self._head = head
 
-    def __call__(self, image: Image) -> Detections:
+    def observe(self, image: Image) -> Observation:
         pixels, placement = self._head.pixels(image)
         maps = self._maps(centred_int8(pixels))
-        return self._head.detections(maps, placement, self._maps.scales)
+        detections = self._head.detections(maps, placement, self._maps.scales)
+        return Observation(detections, dequantised(maps, self._maps.scales))
 
 
 def centred(pixels: Image) -> npt.NDArray[np.float32]:
