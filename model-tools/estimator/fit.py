@@ -184,7 +184,7 @@ def markdown(found: Report) -> str:
     ):
         lines.append(f"| {title} | {len(found.ordinary)} | {worst_and_mean(errors(found.ordinary, which))} |")
     notes = {
-        "grouped": "grouped: RetinaNet ResNeXt-50, never fitted",
+        "grouped": "grouped: RetinaNet ResNeXt-50, never fitted to, but it judged the form",
         "depthwise": "depthwise: SSD-MobileNetV1, one constant of its own",
         "SiLU": "SiLU, three FP16 convolutions: YOLOv5s, batch 1 to 16, constants by hand",
         "sparse": "2:4 sparse: three networks, one constant",

@@ -98,7 +98,9 @@ def main() -> None:
     for title, one in best.items():
         errors = " | ".join(map(cells, (one.fitted, one.left_out, one.judge)))
         print(f"| {title} | {errors} | {one.efficiency:.2f} | {one.form} |")
-    print(f"| chosen by the stricter nesting | | {cells(strictly_nested(work))} | | | a form a network |")
+    print(
+        f"| for each network, what predicts the other two best from each other | | {cells(strictly_nested(work))} | | | three different ones |"
+    )
 
 
 if __name__ == "__main__":

@@ -206,7 +206,7 @@ def test_what_the_dla_does_not_run_is_named_and_not_counted() -> None:
     rows = net.put("Concat", (x, x), (1, 32, 128, 64), axis=2)
     found = estimate(net.network(picked, product, average, rows))
     assert {one.op: one.why for one in found.missing} == {
-        "TopK": "the DLA has no such operator",
+        "TopK": "no estimate for this operator",
         "MatMul": "both operands are computed: the DLA multiplies by constant weights only",
         "GlobalAveragePool": "an average over 64×64: TensorRT gives the DLA windows up to 8×8",
         "Concat": "joins axis 2 of 4-D tensors: the DLA joins channels of N×C×H×W only",

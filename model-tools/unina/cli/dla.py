@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from unina.cli.dla_calibrate import add_calibrate
 from unina.cli.dla_check import add_check
 from unina.cli.dla_command import add_command
+from unina.cli.dla_estimate import add_estimate
 from unina.cli.dla_lint_cache import add_lint_cache
 from unina.cli.dla_rules import add_rules
 from unina.cli.dla_search import add_search
@@ -22,6 +24,8 @@ ADD: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], Non
     add_rules,
     add_check,
     add_lint_cache,
+    add_estimate,
+    add_calibrate,
     add_search,
     add_command,
     add_vectors,

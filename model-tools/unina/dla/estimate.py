@@ -48,6 +48,8 @@ class LayerEstimate:
     dram_ms: float
     latency_ms: float
     """the longer of the two, and the gap to the next layer; 0 for a concat, whose inputs are written in place"""
+    roofline_ms: float
+    """what no such layer can go below: all multipliers busy without padding, or its bytes at full bandwidth"""
 
     @property
     def bound(self) -> str:
@@ -79,6 +81,11 @@ class Estimate:
     @property
     def band_ms(self) -> tuple[float, float]:
         return self.latency_ms * (1 - self.uncertainty), self.latency_ms * (1 + self.uncertainty)
+
+    @property
+    def roofline_share(self) -> float:
+        """Part of the estimate that the multipliers or the memory could not do without."""
+        return sum(layer.roofline_ms for layer in self.layers) / self.latency_ms if self.latency_ms else 0.0
 
     @property
     def macs(self) -> int:
@@ -175,7 +182,7 @@ def _layer(
 ) -> LayerEstimate:
     macs = step.convolution.macs if step.convolution else 0
     if step.free:
-        return LayerEstimate(step.name, step.kind, step.shape, precision, macs, 0, 0.0, 0.0, 0.0, 0.0)
+        return LayerEstimate(step.name, step.kind, step.shape, precision, macs, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     tensors = [map_bytes(one, written.get(one.name, precision), constants) for one in (*step.reads, step.writes)]
     dram = float(sum(tensors) + step.constant_bytes)
     cycles = (step.passed + step.smooth) / constants.pass_per_cycle
@@ -187,9 +194,9 @@ def _layer(
     compute_ms = cycles / mode.clock_mhz / 1e3
     dram_ms = dram / constants.bandwidth_gb_s / 1e6 * dram_slowdown(mode, constants)
     latency_ms = max(compute_ms, dram_ms) + constants.layer_us / 1e3
-    return LayerEstimate(
-        step.name, step.kind, step.shape, precision, macs, round(dram), cycles, compute_ms, dram_ms, latency_ms
-    )
+    roofline_ms = max(macs / peak_macs(precision, constants) / mode.clock_mhz / 1e3, dram_ms)
+    times = (compute_ms, dram_ms, latency_ms, roofline_ms)
+    return LayerEstimate(step.name, step.kind, step.shape, precision, macs, round(dram), cycles, *times)
 
 
 def convolution_cycles(work: Convolution, constants: DlaConstants, precision: Precision, sparse: bool) -> float:
@@ -205,6 +212,16 @@ def convolution_cycles(work: Convolution, constants: DlaConstants, precision: Pr
     done = work.cells * inner * rounded_up(work.outputs, atom) * work.taps
     cycles = done / constants.macs_per_cycle / constants.efficiency
     return cycles / (constants.sparse_speed if sparse else 1.0)
+
+
+def peak_macs(precision: Precision, constants: DlaConstants) -> float:
+    """Multiplications a cycle when all multipliers are busy."""
+    return constants.macs_per_cycle if precision == "int8" else constants.fp16_macs_per_cycle
+
+
+def bandwidth_gb_s(mode: PowerMode, constants: DlaConstants) -> float:
+    """DRAM of one core at the clocks of a power mode."""
+    return constants.bandwidth_gb_s / dram_slowdown(mode, constants)
 
 
 def dram_slowdown(mode: PowerMode, constants: DlaConstants) -> float:

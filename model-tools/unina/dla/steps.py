@@ -7,7 +7,7 @@ in place. Everything else is a step of its own.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from unina.dla.network import Network, Node
@@ -127,16 +127,20 @@ class _Missing(Exception):
     """No estimate for this operator; the text says why."""
 
 
-def plan(network: Network) -> Plan:
-    """The steps of a network in execution order, and the operators that can't be estimated. Never raises."""
-    return _Planner(network).plan()
+def plan(network: Network, elsewhere: Mapping[Node, str] | None = None) -> Plan:
+    """The steps of a network in execution order, and the operators that can't be estimated. Never raises.
+
+    `elsewhere`: nodes that are known not to run on the DLA, with the reason, beside those that have no estimate anyway.
+    """
+    return _Planner(network, elsewhere or {}).plan()
 
 
 class _Planner:
     """Walks the nodes once; what a step has swallowed is in `inside`."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, elsewhere: Mapping[Node, str]) -> None:
         self.network = network
+        self.elsewhere = {node.outputs[0]: why for node, why in elsewhere.items()}
         self.alias: dict[str, str] = {}
         kept = []
         for node in network.nodes:
@@ -168,6 +172,8 @@ class _Planner:
             if node.outputs[0] in self.inside:
                 continue
             try:
+                if node.outputs[0] in self.elsewhere:
+                    raise _Missing(self.elsewhere[node.outputs[0]])
                 steps.append(self._step(node))
             except _Missing as error:
                 missing.append(NotEstimated(node.name, node.op, str(error)))
@@ -175,9 +181,9 @@ class _Planner:
 
     def _step(self, node: Node) -> Step:
         for operators, build in _BUILDERS:
-            if node.op in operators:
+            if node.op in operators and self.operands(node):
                 return build(self, node)
-        raise _Missing("the DLA has no such operator")
+        raise _Missing("no estimate for this operator")
 
     # ---- what fuses
 
@@ -185,7 +191,7 @@ class _Planner:
         """Output of a convolution, scale included → the addition that runs inside it."""
         for node in self.nodes:
             operands = self.operands(node)
-            if (
+            if node.outputs[0] in self.elsewhere or (
                 node.op not in {"Add", "Sum"}
                 or len(set(operands)) != 2
                 or len({*map(self.network.shape, operands)}) != 1
@@ -213,8 +219,10 @@ class _Planner:
         return [name for name in node.inputs if name and name not in self.network.constants]
 
     def sole_reader(self, name: str) -> Node | None:
+        """The node that alone reads a tensor, where it runs on the DLA."""
         readers = self.readers.get(name, [])
-        return readers[0] if len(readers) == 1 and name not in self.outputs else None
+        alone = len(readers) == 1 and name not in self.outputs and readers[0].outputs[0] not in self.elsewhere
+        return readers[0] if alone else None
 
     def _fused(self, node: Node) -> _Fused:
         name = node.outputs[0]
@@ -251,7 +259,7 @@ class _Planner:
         """Sigmoid and product of x · sigmoid(x), when nothing else reads either."""
         readers = self.readers.get(name, [])
         gates = [node for node in readers if node.op == "Sigmoid"]
-        if len(readers) != 2 or len(gates) != 1 or name in self.outputs:
+        if len(readers) != 2 or len(gates) != 1 or name in self.outputs or gates[0].outputs[0] in self.elsewhere:
             return None
         product = self.sole_reader(gates[0].outputs[0])
         if product is None or product.op != "Mul" or set(product.inputs) != {name, gates[0].outputs[0]}:
@@ -272,7 +280,7 @@ class _Planner:
             work = Convolution(inputs, outputs, 1, 1, math.prod(out) // outputs // self.images, False)
             text = node.op
         else:
-            if len(weight) != 4:
+            if not len(weight) == len(source) == len(out) == 4:
                 raise _Missing(f"{len(weight) - 2}-D: the DLA convolves in two dimensions")
             groups, stride = int(node.attributes.get("group", 1)), node.attributes.get("strides", (1, 1))
             taps, transposed = weight[2] * weight[3], node.op == "ConvTranspose"
@@ -301,9 +309,10 @@ class _Planner:
 
     def one_pass(self, node: Node) -> Step:
         """Driven by what it reads."""
-        if node.op == "GlobalAveragePool" and max(self.shape(node.inputs[0])[2:]) > LARGEST_AVERAGE:
-            height, width = self.shape(node.inputs[0])[2:]
-            raise _Missing(f"an average over {height}×{width}: TensorRT gives the DLA windows up to 8×8")
+        window = self.shape(node.inputs[0])[2:]
+        if node.op == "GlobalAveragePool" and max(window, default=0) > LARGEST_AVERAGE:
+            size = "×".join(map(str, window))
+            raise _Missing(f"an average over {size}: TensorRT gives the DLA windows up to 8×8")
         reads = self.operands(node)[:1]
         return self.step(node, node.op, reads, passed=self.elements(reads[0]))
 
@@ -312,7 +321,7 @@ class _Planner:
 
     def concat(self, node: Node) -> Step:
         axis, rank = int(node.attributes.get("axis", 1)), len(self.shape(node.outputs[0]))
-        if rank != 4 or axis % rank != 1:
+        if rank != 4 or axis not in {1, -3}:
             raise _Missing(f"joins axis {axis} of {rank}-D tensors: the DLA joins channels of N×C×H×W only")
         return self.step(node, node.op, self.operands(node), free=True)
 
