@@ -287,6 +287,11 @@ def test_the_shipped_bundle_compiles_whole_in_int8(capsys: pytest.CaptureFixture
     assert "has not run it on a Jetson" in err
 
 
+def test_the_line_in_the_docs_is_the_one_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "dla.md").read_text()
+    assert run(capsys, str(SHIPPED))[1].replace(f"{SHIPPED}", "cones.unina") in page
+
+
 def test_the_header_of_the_cache_is_compared_with_the_tensorrt(capsys: pytest.CaptureFixture[str]) -> None:
     assert "TRT-8602-EntropyCalibration2" in run(capsys, str(SHIPPED), "--trt", "8.6.2")[2]
     assert "its first line" not in run(capsys, str(SHIPPED))[2]
