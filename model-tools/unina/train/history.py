@@ -35,6 +35,8 @@ class EpochRow:
     """what the teacher says; empty without one"""
     distil_logits: float | None = None
     distil_boxes: float | None = None
+    sparsity: float | None = None
+    """the penalty on the gains of channels; empty without one"""
 
 
 def write_history(path: Path, rows: list[EpochRow]) -> None:

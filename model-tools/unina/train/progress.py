@@ -6,7 +6,7 @@ from typing import Any
 from unina.train.history import EpochRow
 from unina.train.spec import RunSpec
 
-PARTS = 8
+PARTS = 9
 """Figures of a step that an epoch sums up."""
 FREE = {"train.device", "train.threads", "train.cache_mb", "train.tensorboard"}
 """Fields that may change when a run goes on: what computes, not what is computed. Data may lie elsewhere, too."""
@@ -20,7 +20,7 @@ class Progress:
     seconds: float = 0.0
     rows: list[EpochRow] = field(default_factory=list)
     sums: list[float] = field(default_factory=lambda: [0.0] * PARTS)
-    """loss, class, box, dfl, positives and the three of distillation, since the epoch began"""
+    """loss, class, box, dfl, positives, the three of distillation and sparsity, since the epoch began"""
     epoch_seconds: float = 0.0
     best: float = -1.0
     """largest mAP50 of the validations so far"""
@@ -28,7 +28,7 @@ class Progress:
     @classmethod
     def of(cls, state: dict[str, Any]) -> "Progress":
         """From what `asdict` made; raises TypeError for another program's."""
-        sums = [*state["sums"], *[0.0] * (PARTS - len(state["sums"]))]  # runs from before distillation have fewer
+        sums = [*state["sums"], *[0.0] * (PARTS - len(state["sums"]))]  # older runs have fewer
         return cls(**(state | {"sums": sums, "rows": [EpochRow(**row) for row in state["rows"]]}))
 
 

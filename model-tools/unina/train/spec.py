@@ -90,6 +90,9 @@ class TrainSpec:
     dfl_gain: float = 1.5
     """weight of the distribution focal loss"""
 
+    sparsity: float = 0.0
+    """weight of the L1 penalty on the gains of channels, before unina-prune (arXiv 1708.06519); try 1e-5 to 1e-3"""
+
     bf16: bool = True
     """bfloat16 convolutions (about 1.8 times faster on CPUs that have them)"""
 
@@ -135,6 +138,7 @@ class TrainSpec:
             ("class_gain", 0, 1000),
             ("box_gain", 0, 1000),
             ("dfl_gain", 0, 1000),
+            ("sparsity", 0, 1),
             ("val_every", 0, 1e6),
             ("threads", 0, 1024),
             ("seed", 0, 2**31),
@@ -285,5 +289,9 @@ class RunSpec:
             raise ValueError(f"data: {self.data}: sources are given too; name it there")
         if self.quantise and not self.train.init_from:
             raise ValueError("quantise: needs train.init_from: the detector that was trained in float")
+        if self.quantise and self.train.sparsity:
+            raise ValueError(
+                "train.sparsity: pulls at normalisations, which quantise has frozen; leave one of them out"
+            )
         if self.validation and not self.sources:
             raise ValueError("validation: needs sources; with data, its split val validates")

@@ -35,6 +35,7 @@ from unina.train.processes import ALONE, OnDevice, Processes
 from unina.train.progress import PARTS, Progress, first_difference, plain
 from unina.train.quantised import QuantisedDetector
 from unina.train.schedule import build_optimizer, lr_at
+from unina.train.sparsity import channel_gains, channel_penalty
 from unina.train.spec import RunSpec
 from unina.train.transfer import take_weights
 
@@ -140,6 +141,7 @@ class Trainer:
         self.average: WeightAverage[Detector | QuantisedDetector] = WeightAverage(self.model, train.steps, train.ema)
         if processes.count > 1 and spec.quantise is None:  # in integers the statistics are frozen
             share_statistics(self.detector)
+        self.gains = channel_gains(self.detector) if train.sparsity else []
         self.criterion = Criterion(train, spec.model.strides, spec.model.reg_max, mixture.groups, processes.sum)
         self.progress = Progress()
         if resume:
@@ -219,8 +221,13 @@ class Trainer:
             total, taught = losses.total, self.taught(batch, maps)
             if taught is not None:
                 total = total + taught.total
+            sparsity = (
+                channel_penalty(self.gains, train.sparsity / processes.count) if self.gains else total.new_zeros(())
+            )
+            total = total + sparsity
         values: list[Tensor | float] = [total.detach(), losses.class_, losses.box, losses.dfl, losses.positives]
         values += [0.0, 0.0, 0.0] if taught is None else [taught.features, taught.logits, taught.boxes]
+        values.append(sparsity.detach())
         mine = torch.tensor([float(value) for value in values], dtype=torch.float64)
         parts: list[float] = processes.sum(mine.to(processes.device)).tolist()
         if not math.isfinite(parts[0]):
@@ -255,7 +262,7 @@ class Trainer:
         """Adds a row to metrics.csv, with the accuracy where it is due; the last epoch's comes at the end."""
         train, progress = self.spec.train, self.progress
         steps = train.epoch_steps
-        loss, class_loss, box_loss, dfl_loss, positives, *taught = (total / steps for total in progress.sums)
+        loss, class_loss, box_loss, dfl_loss, positives, *taught, sparsity = (total / steps for total in progress.sums)
         row = EpochRow(
             epoch=progress.step // steps,
             step=progress.step,
@@ -272,6 +279,8 @@ class Trainer:
         if self.distiller is not None:
             features, logits, boxes = taught
             row = replace(row, distil_features=features, distil_logits=logits, distil_boxes=boxes)
+        if self.gains:
+            row = replace(row, sparsity=sparsity)
         progress.rows.append(row)
         progress.sums, progress.epoch_seconds = [0.0] * PARTS, 0.0
         if not self.processes.first:
