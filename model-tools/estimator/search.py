@@ -98,8 +98,9 @@ def main() -> None:
     for title, one in best.items():
         errors = " | ".join(map(cells, (one.fitted, one.left_out, one.judge)))
         print(f"| {title} | {errors} | {one.efficiency:.2f} | {one.form} |")
+    blind = cells(strictly_nested(work))
     print(
-        f"| for each network, what predicts the other two best from each other | | {cells(strictly_nested(work))} | | | three different ones |"
+        f"| for each network, what predicts the other two best from each other | | {blind} | | | three different ones |"
     )
 
 

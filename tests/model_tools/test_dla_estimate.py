@@ -7,17 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "model-tools" / "estimator"))
 
 from networks import Builder, resnet50, ssd_mobilenet_v1, yolov5s
 
 from unina.dla.constants import ORIN
-from unina.dla.estimate import RARE, UNCERTAINTY, WIDER, estimate
+from unina.dla.estimate import RARE, UNCERTAINTY, WIDER, estimate, estimate_plan
 from unina.dla.input_size import at_size
 from unina.dla.network import Network
 from unina.dla.platforms import MAXN, PLATFORMS, POWER_MODES, PowerMode
-from unina.dla.steps import plan
+from unina.dla.steps import (
+    ACTIVATIONS,
+    CONVOLUTIONS,
+    COPIES,
+    NOTHING,
+    POOLS,
+    SMOOTH,
+    TWO_TENSORS,
+    UNARY,
+    plan,
+)
 
 
 def detector(
@@ -305,6 +317,32 @@ def test_five_hundred_nodes_take_less_than_two_seconds() -> None:
     before = time.process_time()
     assert len(estimate(network, PowerMode("any", 1000.0, 3200.0)).layers) == len(plan(network).steps) > 150
     assert time.process_time() - before < 2
+
+
+SIZES = st.lists(st.integers(1, 9), max_size=5).map(tuple)
+KNOWN = CONVOLUTIONS | ACTIVATIONS | SMOOTH | TWO_TENSORS | POOLS | UNARY | COPIES | NOTHING
+OPERATORS = sorted(KNOWN | {"Softmax", "Concat", "BatchNormalization", "TopK"})
+
+
+@given(st.data())
+def test_every_operator_of_any_network_is_in_one_step_or_named(data: st.DataObject) -> None:
+    """Shapes that do not fit together, operators at random: nothing is lost, nothing counted twice, nothing raises."""
+    net = Builder(8, 8)
+    tensors = ["images"]
+    for _ in range(data.draw(st.integers(1, 8))):
+        inputs = data.draw(st.lists(st.sampled_from(tensors), min_size=1, max_size=2))
+        if data.draw(st.booleans()):
+            inputs.append(net.weight(*data.draw(SIZES)))
+        shape = data.draw(st.one_of(st.just(net.shapes[inputs[0]]), SIZES)) if inputs[0] in net.shapes else ()
+        tensors.append(net.put(data.draw(st.sampled_from(OPERATORS)), tuple(inputs), shape))
+    network = net.network(tensors[-1])
+    elsewhere = {node: "for the test" for node in network.nodes if data.draw(st.booleans())}
+    found = plan(network, elsewhere)
+    named = [name for step in found.steps for name in step.nodes] + [one.name for one in found.missing]
+    gone = [node.name for node in network.nodes if node.op in NOTHING]
+    assert sorted(named + gone) == sorted(node.name for node in network.nodes)
+    assert {node.name for node in elsewhere if node.op not in NOTHING} <= {one.name for one in found.missing}
+    estimate_plan(found)
 
 
 def test_weights_of_a_builder_are_really_none() -> None:
