@@ -47,6 +47,17 @@ def test_it_is_the_detector_that_was_promised(manifest: dict) -> None:
     assert wide.latency_ms / found.latency_ms == pytest.approx(1.2, abs=0.05), "a fifth more cells"
 
 
+def test_card_and_readme_quote_the_estimate() -> None:
+    network = read_network(BUNDLE / "model.onnx")
+    own, *others = (
+        estimate(at_size(network, height, width)) for height, width in ((640, 640), (544, 960), (384, 1280))
+    )
+    quoted = f"{own.latency_ms:.2f} ms ±{own.uncertainty:.0%}".replace("%", " %")
+    card = (FOLDER / "MODEL_CARD.md").read_text()
+    assert quoted in card and quoted in (ROOT / "README.md").read_text()
+    assert f"at 960×544: {others[0].latency_ms:.2f} ms, at 1280×384: {others[1].latency_ms:.2f} ms" in card
+
+
 def test_neither_bundle_nor_card_names_a_place_on_a_disk() -> None:
     for path in (BUNDLE / "manifest.json", FOLDER / "MODEL_CARD.md"):
         assert not re.search(r'["\s(](/home|/root|/work|/tmp|/mnt)/', path.read_text()), path
