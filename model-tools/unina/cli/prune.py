@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   unina-prune runs/b1/checkpoint.pt --ratio 0.5 --output runs/half
   unina-train ours.yaml --config runs/half/model.yaml --train.init_from runs/half/checkpoint.pt --output runs/again
   unina-prune runs/b1/checkpoint.pt --rounds 3 --retrain ours.yaml --data ours/data.yaml --output runs/half
+  unina-prune runs/half/checkpoint.pt --pattern 2:4 --output runs/sparse
   unina-prune … --retrain ours.yaml --train.epochs 20 --distil.teacher big/checkpoint.pt   options of unina-train
 
 Writes OUT/checkpoint.pt (every command takes it), OUT/model.yaml (its `model:` for a spec) and OUT/prune.json; with
@@ -80,6 +81,8 @@ def parser() -> argparse.ArgumentParser:
     add("--retrain", type=Path, metavar="SPEC.yaml", help="spec of the training after each round; see the examples")
     drop_help = "points of mAP50-95 that a round may lie below CKPT; the first that does ends it (default: 1.5)"
     add("--max-drop", type=float, default=1.5, metavar="POINTS", help=drop_help)
+    pattern_help = "instead of channels: zero the 2 smallest of every 4 weights wherever the DLA can skip them"
+    add("--pattern", choices=("2:4",), help=pattern_help)
     add("--mode", choices=tuple(POWER_MODES), default="MAXN", help="power mode of the estimate (default: MAXN)")
     add("--resume", action="store_true", help="go on with the rounds in OUT")
     add("--force", action="store_true", help="throw away what an earlier unina-prune left in OUT")
@@ -92,6 +95,8 @@ def _run(arguments: argparse.Namespace, training: list[str]) -> int:
     from unina.compress.prune import PruneError, PruneSpec  # noqa: PLC0415
     from unina.model import load_checkpoint  # noqa: PLC0415
 
+    if arguments.pattern is not None:
+        return _to_pattern(arguments, training)
     spec = PruneSpec(arguments.ratio, arguments.multiple, arguments.min_width, arguments.scope)
     if arguments.retrain is None and training:
         raise PruneError(f"{training[0]}: no such option; options of unina-train go with --retrain SPEC.yaml")
@@ -106,6 +111,8 @@ def _run(arguments: argparse.Namespace, training: list[str]) -> int:
     start = load_checkpoint(arguments.checkpoint)
     if start.scales is not None:
         console.print("trained in integers: its scales do not outlive pruning; train in integers again afterwards")
+    if start.masks is not None:
+        console.print("sparse 2:4: that does not outlive the loss of channels; --pattern 2:4 comes last")
     before = figures_of(start.spec, len(start.classes), POWER_MODES[arguments.mode])
     asked = asdict(spec) | {"rounds": arguments.rounds, "retrained": arguments.retrain is not None}
     asked["checkpoint_sha256"] = hashlib.sha256(arguments.checkpoint.read_bytes()).hexdigest()
@@ -137,6 +144,40 @@ def _run(arguments: argparse.Namespace, training: list[str]) -> int:
         )
         _closing(output, stopped, rounds, arguments.max_drop, found is not None)
     return 1 if stopped else 0
+
+
+def _to_pattern(arguments: argparse.Namespace, training: list[str]) -> int:
+    """`--pattern`: a sparse checkpoint."""
+    from unina.cli.prune_sparse import SparseFigures, sparse_table  # noqa: PLC0415
+    from unina.compress.prune import PruneError  # noqa: PLC0415
+    from unina.compress.prune_pattern import prune_pattern  # noqa: PLC0415
+    from unina.dla.network import read_network  # noqa: PLC0415
+    from unina.export.onnx_graph import export_onnx  # noqa: PLC0415
+    from unina.model import Checkpoint, load_checkpoint  # noqa: PLC0415
+
+    if training or arguments.retrain is not None or arguments.rounds != 1 or arguments.resume:
+        raise PruneError("--pattern: goes at once; train on afterwards with unina-train, which keeps the zeros")
+    start = load_checkpoint(arguments.checkpoint)
+    network = read_network(export_onnx(start.model.deploy()))
+    found = prune_pattern(start.model, network)
+    figures = SparseFigures.of(network, found, POWER_MODES[arguments.mode])
+    asked: dict[str, Any] = {"pattern": arguments.pattern}
+    asked["checkpoint_sha256"] = hashlib.sha256(arguments.checkpoint.read_bytes()).hexdigest()
+    output: Path = arguments.output
+    _prepare(output, asked, resume=False, force=arguments.force)
+    _write(
+        output,
+        Checkpoint(found.model, start.spec, start.classes, start.info | {"metrics": None}, None, found.masks),
+        asked,
+    )
+    summary = {"asked": asked, "figures": asdict(figures), "sparse": found.convolutions, "dense": found.dense}
+    write_whole(output / SUMMARY, json.dumps(summary, indent=2).encode())
+    if arguments.json:
+        print(json.dumps(summary | {"checkpoint": str(output / CHECKPOINT)}, indent=2))
+    else:
+        Console().print(sparse_table(figures, found), highlight=False)
+        print(f"wrote {output / CHECKPOINT}; train on with unina-train --train.init_from, which keeps the zeros")
+    return 0
 
 
 def _closing(output: Path, stopped: bool, rounds: "list[Round]", max_drop: float, left: bool) -> None:
@@ -237,7 +278,7 @@ def _retraining(arguments: argparse.Namespace, training: list[str], start: "Chec
 def _write(output: Path, found: "Checkpoint", pruned: dict[str, Any]) -> None:
     from unina.model import save_checkpoint  # noqa: PLC0415
 
-    save_checkpoint(output / CHECKPOINT, found.model, found.info | {"pruned": pruned})
+    save_checkpoint(output / CHECKPOINT, found.model, found.info | {"pruned": pruned}, masks=found.masks)
     text = yaml.safe_dump({"model": json.loads(json.dumps(asdict(found.spec)))}, sort_keys=False)
     write_whole(output / MODEL, text.encode())
 

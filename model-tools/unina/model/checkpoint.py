@@ -30,6 +30,8 @@ class Checkpoint:
     """plain values: epoch, seed, dataset_sha256, map50, the whole training spec"""
     scales: dict[str, float] | None = None
     """tensor of the deploy graph → INT8 scale, float32; None unless it was trained in integers"""
+    masks: dict[str, Tensor] | None = None
+    """parameter → what of it may be other than zero, bool; None unless it is sparse"""
 
 
 def save_checkpoint(
@@ -38,11 +40,12 @@ def save_checkpoint(
     info: dict[str, Any],
     training: dict[str, Any] | None = None,
     scales: dict[str, float] | None = None,
+    masks: dict[str, Tensor] | None = None,
 ) -> None:
     """Writes a checkpoint atomically.
 
     `model` carries the weights to deploy; `training` whatever the trainer needs to resume (tensors, numbers, strings);
-    `scales` what it learnt of its tensors' ranges.
+    `scales` what it learnt of its tensors' ranges; `masks` the zeros that every later training keeps.
     """
     payload = {
         "format": FORMAT,
@@ -54,6 +57,8 @@ def save_checkpoint(
     }
     if scales is not None:
         payload["scales"] = scales
+    if masks:
+        payload["masks"] = masks
     with new_file(path) as file:
         torch.save(payload, file)
 
@@ -83,7 +88,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: does not fit this version of unina: {error}") from error
     load_weights(model, weights, path)
-    return Checkpoint(model.eval(), spec, classes, info, payload.get("scales"))
+    return Checkpoint(model.eval(), spec, classes, info, payload.get("scales"), payload.get("masks"))
 
 
 def load_weights(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:

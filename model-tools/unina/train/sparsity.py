@@ -26,5 +26,5 @@ def channel_gains(model: nn.Module) -> list[nn.Parameter]:
 
 
 def channel_penalty(gains: Sequence[Tensor], weight: float) -> Tensor:
-    """weight · Σ|γ| over all gains; a scalar."""
-    return weight * torch.cat([gain.flatten() for gain in gains]).abs().sum()
+    """weight · Σ|γ| over all gains; a scalar, 0 without any."""
+    return weight * torch.cat([gain.flatten() for gain in gains] or [torch.zeros(1)]).abs().sum()

@@ -37,7 +37,7 @@ from unina.train.quantised import QuantisedDetector
 from unina.train.schedule import build_optimizer, lr_at
 from unina.train.sparsity import channel_gains, channel_penalty
 from unina.train.spec import RunSpec
-from unina.train.transfer import take_weights
+from unina.train.transfer import keep_zeros, take_weights
 
 CHECKPOINT, BEST, HISTORY, SPEC, REPORT = "checkpoint.pt", "best.pt", "metrics.csv", "spec.yaml", "report"
 WRITTEN = (CHECKPOINT, BEST, HISTORY, SPEC, FOLDER, REPORT)
@@ -119,9 +119,12 @@ class Trainer:
         self.detector = Detector(spec.model, len(mixture.names), mixture.names)
         self.detector.one_to_one_gradient = train.one_to_one_gradient
         self.model: Detector | QuantisedDetector = self.detector
+        self.masks: dict[str, Tensor] = {}
         try:
             if train.init_from and not resume:
-                watch.note(f"{train.init_from}: {take_weights(self.detector, Path(train.init_from))}")
+                taken = take_weights(self.detector, Path(train.init_from))
+                watch.note(f"{train.init_from}: {taken}")
+                self.masks = taken.masks
             freeze(self.detector, train.freeze)
             if spec.quantise is not None:
                 assert graph is not None, "a run in integers needs the deploy graph"
@@ -221,9 +224,7 @@ class Trainer:
             total, taught = losses.total, self.taught(batch, maps)
             if taught is not None:
                 total = total + taught.total
-            sparsity = (
-                channel_penalty(self.gains, train.sparsity / processes.count) if self.gains else total.new_zeros(())
-            )
+            sparsity = channel_penalty(self.gains, train.sparsity / processes.count)
             total = total + sparsity
         values: list[Tensor | float] = [total.detach(), losses.class_, losses.box, losses.dfl, losses.positives]
         values += [0.0, 0.0, 0.0] if taught is None else [taught.features, taught.logits, taught.boxes]
@@ -239,6 +240,7 @@ class Trainer:
         if not math.isfinite(norm):
             raise self.broken(f"the gradient's norm is {norm} (loss {parts[0]:.4g})", lr, batch)
         self.optimizer.step()
+        keep_zeros(self.detector, self.masks)
         self.average.update(self.model)
         progress.step += 1
         progress.sums = [total + part for total, part in zip(progress.sums, parts, strict=True)]
@@ -275,12 +277,11 @@ class Trainer:
             positives=positives,
             seconds=progress.epoch_seconds,
             images_per_s=steps * train.batch / max(progress.epoch_seconds, 1e-9),
+            sparsity=sparsity if self.gains else None,
         )
         if self.distiller is not None:
             features, logits, boxes = taught
             row = replace(row, distil_features=features, distil_logits=logits, distil_boxes=boxes)
-        if self.gains:
-            row = replace(row, sparsity=sparsity)
         progress.rows.append(row)
         progress.sums, progress.epoch_seconds = [0.0] * PARTS, 0.0
         if not self.processes.first:
@@ -355,7 +356,7 @@ class Trainer:
             average = average.detector
         if self.distiller is not None:
             training["adapters"] = self.distiller.adapters.state_dict()
-        save_checkpoint(self.output / name, average, info, {} if name == BEST else training, scales)
+        save_checkpoint(self.output / name, average, info, {} if name == BEST else training, scales, self.masks)
 
     def restore(self) -> None:
         """Takes up the run in the folder where it stopped."""
@@ -381,6 +382,7 @@ class Trainer:
                 average = average.detector
             load_weights(average, payload["weights"], path)
             self.average.updates = training["average_updates"]
+            self.masks = payload.get("masks") or {}
             torch.set_rng_state(training["rng"])
             self.progress = Progress.of(training["progress"])
         except CheckpointError as error:

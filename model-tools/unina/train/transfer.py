@@ -1,11 +1,12 @@
 """Transfer learning: starts a model from the weights of another one, as far as they fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
-from unina.model import Detector
+from unina.model import CheckpointError, Detector
 from unina.model.checkpoint import read_payload
 
 
@@ -19,10 +20,13 @@ class Transfer:
     """tensors of the model"""
     classes: tuple[str, ...]
     """classes whose outputs were taken over"""
+    masks: dict[str, Tensor] = field(default_factory=dict)
+    """zeros to keep: parameter → what of it may be other than zero"""
 
     def __str__(self) -> str:
         classes = ", ".join(self.classes) or "none"
-        return f"{self.taken} of {self.total} tensors taken over; classes known already: {classes}"
+        sparse = f"; {len(self.masks)} tensors stay sparse" if self.masks else ""
+        return f"{self.taken} of {self.total} tensors taken over; classes known already: {classes}{sparse}"
 
 
 @torch.no_grad()
@@ -33,7 +37,7 @@ def take_weights(model: Detector, path: Path) -> Transfer:
     of three.
 
     Raises:
-        CheckpointError: the file is no checkpoint.
+        CheckpointError: the file is no checkpoint, or is sparse and of another model.
     """
     payload = read_payload(path)
     source, known, target = payload["weights"], list(payload["classes"]), model.state_dict()
@@ -52,7 +56,27 @@ def take_weights(model: Detector, path: Path) -> Transfer:
         elif name not in outputs and given.shape == tensor.shape:
             tensor.copy_(given)
             taken += 1
-    return Transfer(taken, len(target), shared)
+    return Transfer(taken, len(target), shared, fitting_masks(model, payload.get("masks") or {}, path))
+
+
+def fitting_masks(model: Detector, masks: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The masks of a checkpoint; raises CheckpointError where the model has no such parameter."""
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    for name, mask in masks.items():
+        if shapes.get(name) != mask.shape:
+            raise CheckpointError(
+                f"{path}: is sparse 2:4, but {name} is another one here: train the model of the checkpoint, "
+                "or prune this one after training"
+            )
+    return masks
+
+
+@torch.no_grad()
+def keep_zeros(model: nn.Module, masks: dict[str, Tensor]) -> None:
+    """Sets to zero what an optimiser step moved away from it."""
+    for name, mask in masks.items():
+        parameter = model.get_parameter(name)
+        parameter.mul_(mask.to(parameter.device))
 
 
 def class_outputs(model: Detector) -> set[str]:
