@@ -181,7 +181,7 @@ def stage_table(by_stage: Sequence[StageRow]) -> Table:
     """One row a stage, beside the one before it."""
     result = Table(title="stage by stage", title_justify="left")
     for name in HEADS:
-        result.add_column(name, justify="left" if name in {"stage", "beside", "worst map"} else "right")
+        result.add_column(name, justify="left" if name in {"stage", "worst map"} else "right")
     for row in by_stage:
         result.add_row(*(escape(cell) for cell in row.cells()))
     return result

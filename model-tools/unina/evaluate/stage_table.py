@@ -9,11 +9,12 @@ from unina.evaluate.agreement import BoxAgreement
 from unina.evaluate.figures import fraction
 from unina.evaluate.map_difference import MapDifference, worst
 
-HEADS = ("stage", "beside", "mAP50", "mAP50-95", "points", "max |Δ|", "of largest", "dB", "worst map", "boxes", "kept")
+HEADS = ("stage", "mAP50", "mAP50-95", "points", "max |Δ|", "of largest", "dB", "worst map", "boxes kept, %")
 """Of the columns of `StageRow.cells`."""
 CAPTION = (
-    "points: of mAP50-95, against the stage beside. max |Δ|, of largest, dB: the raw maps against that stage's, of the "
-    "worst map. kept: boxes of that stage ⇄ of this one that the other has too, same class, IoU ≥ 0.9."
+    "Each stage beside the one before it, modes of host beside the one before them all. points: of mAP50-95 gained. "
+    "max |Δ|, its share of the largest value, dB: the raw maps, of the output that differs most for its size. boxes "
+    "kept: those of the stage before that this one has too ⇄ the other way round; same class, IoU ≥ 0.9."
 )
 
 
@@ -35,7 +36,7 @@ class StageRow:
     def cells(self) -> tuple[str, ...]:
         """As text, in the order of HEADS."""
         figures = (fraction(self.map50), fraction(self.map50_95), "" if self.points is None else f"{self.points:+.1f}")
-        return (self.stage, self.beside or "", *figures, *self._map_cells(), *self._box_cells())
+        return (self.stage, *figures, *self._map_cells(), self._kept())
 
     def _map_cells(self) -> tuple[str, ...]:
         if not self.maps:
@@ -46,12 +47,11 @@ class StageRow:
         snr = f"{row.snr_db:.1f}" if math.isfinite(row.snr_db) else str(row.snr_db)
         return (f"{row.largest_difference:.1e}", f"{row.relative:.1e}", snr, row.output)
 
-    def _box_cells(self) -> tuple[str, ...]:
+    def _kept(self) -> str:
         if self.boxes is None:
-            return ("", "")
+            return ""
         both = (self.boxes.kept, self.boxes.found_before)
-        kept = " ⇄ ".join("–" if share is None else f"{100 * share:.1f} %" for share in both)
-        return (f"{self.boxes.boxes_before} → {self.boxes.boxes}", kept)
+        return " ⇄ ".join("–" if share is None else f"{100 * share:.1f}" for share in both)
 
     def to_json(self) -> dict[str, Any] | None:
         """The comparison as plain Python values; None for the first stage."""
