@@ -120,6 +120,12 @@ def test_precision_sparsity_and_batch_reach_the_estimate(tmp_path: Path, capsys:
     assert document(capsys, path, "--batch", "8")["latency_ms"] < plain
 
 
+def test_the_graph_with_q_dq_is_estimated_like_the_one_without(capsys: pytest.CaptureFixture[str]) -> None:
+    plain, quantised = (document(capsys, str(BUNDLE / name)) for name in ("model.onnx", "model.qdq.onnx"))
+    assert [layer["kind"] for layer in quantised["layers"]] == [layer["kind"] for layer in plain["layers"]]
+    assert quantised["latency_ms"] == plain["latency_ms"]
+
+
 def test_a_plot_is_written_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(chain(tmp_path / "a.onnx", "Conv", "Relu", "Conv"))
     said(capsys, path, "--plot", str(tmp_path / "roofline.png"))
