@@ -274,6 +274,12 @@ def test_differences_by_hand() -> None:
 def test_what_cannot_be_compared_is_said(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = ("--data", place / "data")
     run, bundle = place / "checkpoint.pt", place / "tiny.unina"
+    broken = tmp_path / "broken.unina"
+    shutil.copytree(bundle, broken)
+    (broken / "model.onnx").write_bytes(b"none")
+    assert "broken.unina/model.onnx: ONNX Runtime can't load it" in refused(capsys, broken, *data, "--stages", "onnx")
+    (broken / "model.onnx").unlink()
+    assert "model.onnx: no such file" in refused(capsys, broken, *data, "--stages", "onnx")
     for stage in ("qdq", "host"):
         assert "no scales of INT8: unina-export it" in refused(capsys, run, *data, "--stages", stage)
     assert "give --checkpoint" in refused(capsys, bundle, *data, "--stages", "fused,onnx")

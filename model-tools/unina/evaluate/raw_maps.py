@@ -19,13 +19,20 @@ class OnnxMaps:
     """A float ONNX model (with or without Q/DQ) on ONNX Runtime's CPU provider."""
 
     def __init__(self, model: onnx.ModelProto | Path | bytes, *, threads: int = 0) -> None:
+        """Raises ValueError for what ONNX Runtime can't load."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
         source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else model
-        self._session = onnxruntime.InferenceSession(
-            source if isinstance(source, bytes) else str(source), options, providers=["CPUExecutionProvider"]
-        )
+        if isinstance(source, Path) and not source.is_file():
+            raise ValueError(f"{source}: no such file")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                source if isinstance(source, bytes) else str(source), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's own, with no base but Exception
+            name = source if isinstance(source, Path) else "the model in memory"
+            raise ValueError(f"{name}: ONNX Runtime can't load it: {' '.join(str(error).split())}") from error
         self.input = self._session.get_inputs()[0].name
         self.outputs = tuple(output.name for output in self._session.get_outputs())
 

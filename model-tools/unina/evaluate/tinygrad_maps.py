@@ -40,19 +40,23 @@ class TinygradMaps:
     """A float ONNX model on tinygrad."""
 
     def __init__(self, model: onnx.ModelProto | Path | bytes) -> None:
-        """Raises TinygradMissingError."""
+        """Raises TinygradMissingError, or ValueError for a model that tinygrad can't read."""
         reason = missing()
         if reason is not None:
             raise TinygradMissingError(f"stage tinygrad: {reason}")
-        tinygrad: Any = importlib.import_module("tinygrad")
-        runner: Any = importlib.import_module("tinygrad.nn.onnx").OnnxRunner
+        self._name = model if isinstance(model, Path) else "the model in memory"
         if isinstance(model, Path):
             model = model.read_bytes()
         content = model.SerializeToString() if isinstance(model, onnx.ModelProto) else model
+        tinygrad: Any = importlib.import_module("tinygrad")
+        runner: Any = importlib.import_module("tinygrad.nn.onnx").OnnxRunner
         self._tensor = tinygrad.Tensor
-        network = runner(self._tensor(content, device=DEVICE))
-        network.to(DEVICE)
-        (self.input,) = network.graph_inputs
+        try:
+            network = runner(self._tensor(content, device=DEVICE))
+            network.to(DEVICE)
+            (self.input,) = network.graph_inputs
+        except Exception as error:  # whatever its parser stumbled over
+            raise self._refused(error) from error
         self.outputs: tuple[str, ...] = network.graph_outputs
 
         def run(x: Any) -> list[Any]:
@@ -62,6 +66,16 @@ class TinygradMaps:
         self._run = tinygrad.TinyJit(run)  # the third call on replays compiled kernels without Python in between
 
     def __call__(self, x: npt.NDArray[np.float32]) -> FloatMaps:
-        """x: float32 1×3×H×W, pixel − offset. Returns every output, float32 1×C×h×w."""
-        found = self._run(self._tensor(x, device=DEVICE).realize())
-        return {name: tensor.numpy() for name, tensor in zip(self.outputs, found, strict=True)}
+        """x: float32 1×3×H×W, pixel − offset. Returns every output, float32 1×C×h×w.
+
+        Raises ValueError for an operator that tinygrad lacks, or C that clang does not take.
+        """
+        try:
+            found = self._run(self._tensor(x, device=DEVICE).realize())
+            return {name: tensor.numpy() for name, tensor in zip(self.outputs, found, strict=True)}
+        except Exception as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: Exception) -> ValueError:
+        text = " ".join(str(error).split())[:200]
+        return ValueError(f"stage tinygrad: {self._name}: tinygrad can't run it: {type(error).__name__}: {text}")
