@@ -20,7 +20,15 @@ from unina.model import Detector, ModelSpec, save_checkpoint
 
 NAMES = ("blue_cone", "yellow_cone")
 SPEC = ModelSpec(input_height=64, input_width=96, levels=("p2", "p3"))
-FILES = {"calibration.cache", "host.loadable", "labels.txt", "model.onnx", "model.qdq.onnx"}
+FILES = {
+    "calibration.cache",
+    "host.loadable",
+    "labels.txt",
+    "model.onnx",
+    "model.qdq.onnx",
+    "report.html",
+    "report.json",
+}
 
 
 def write_data(folder: Path, names: tuple[str, ...] = NAMES, *, flat: bool = False) -> Path:
@@ -112,6 +120,22 @@ def test_the_manifest_says_where_the_bundle_comes_from(exported: Path) -> None:
     assert list(manifest["accuracy"]) == ["torch", "onnx", "qdq", "host"]
     assert all(m["images"] == 3 and m["boxes"] == 3 for m in manifest["accuracy"].values())
     assert all(0.05 <= threshold <= 0.9 for threshold in manifest["thresholds"])
+
+
+def test_the_report_says_what_was_checked_and_marks_estimates_as_such(exported: Path) -> None:
+    manifest = json.loads((exported / "manifest.json").read_text())
+    report = json.loads((exported / "report.json").read_text())
+    assert report["accuracy"] == manifest["accuracy"] and report["parity"] == manifest["parity"]
+    dla = report["dla"]
+    nodes = [node.name for node in onnx.load(exported / "model.onnx").graph.node]
+    assert dla["nodes"] == dict.fromkeys(nodes, "DLA")
+    assert (dla["on_dla"], dla["regions"], dla["reformats"]) == (True, 1, 0)
+    assert dla["estimated_ms"]["MAXN"] == pytest.approx(sum(layer["us"] for layer in dla["layers"]) / 1e3, rel=0.02)
+    assert list(dla["estimated_ms"].values()) == sorted(dla["estimated_ms"].values())
+    page = (exported / "report.html").read_text()
+    assert page.count("<img src='data:image/jpeg") == 3 and "http" not in page.replace("http-equiv", "")
+    assert "estimated" in page and "nothing was measured on a Jetson" in page
+    assert f"{manifest['accuracy']['host']['map50']:.3f}" in page
 
 
 def test_every_file_holds_the_same_scales(exported: Path) -> None:

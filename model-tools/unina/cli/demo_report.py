@@ -1,6 +1,5 @@
 """The demo's `report.html`: one self-contained page, pictures first."""
 
-import base64
 import html
 import io
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import pandas as pd
 
 from unina.data import Dataset
 from unina.data.whole import write_whole
+from unina.evaluate.page import cards, page, pictures
 
 PICTURES = 12
 STAGE_NAMES = {
@@ -25,22 +25,6 @@ STAGE_NAMES = {
     "qdq": "Q/DQ graph in ONNX Runtime (float inside)",
     "host": "INT8, the integer host engine",
 }
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --accent: #1769e0; }
-body { font: 15px/1.55 system-ui, sans-serif; max-width: 1180px; margin: 2.5rem auto; padding: 0 1.2rem; }
-h1 { margin-bottom: .2rem; } h2 { margin-top: 2.6rem; } p.lead { opacity: .75; margin-top: 0; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: .8rem; margin: 1.4rem 0; }
-.card { border: 1px solid var(--line); border-radius: 10px; padding: .8rem 1rem; }
-.card b { display: block; font-size: 1.7rem; color: var(--accent); } .card span { opacity: .75; font-size: .9rem; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: .8rem; }
-figure { margin: 0; } figure img { width: 100%; border-radius: 8px; display: block; }
-figcaption { font-size: .8rem; opacity: .7; }
-table { border-collapse: collapse; margin: .8rem 0; }
-td, th { padding: .35rem .8rem; border-bottom: 1px solid var(--line); }
-th { text-align: left !important; } td + td, th + th { text-align: right !important; }
-svg { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
-.note { border-left: 4px solid var(--accent); padding: .2rem 1rem; opacity: .85; } code { font-size: .88em; }
-"""
 
 
 def write(path: Path, result: dict[str, Any], dataset: Dataset, *, frames: Path, metrics: Path) -> None:
@@ -62,7 +46,7 @@ def write(path: Path, result: dict[str, Any], dataset: Dataset, *, frames: Path,
         f"<h1>{html.escape(manifest['name'])}: from a data set to detections</h1>",
         f"<p class=lead>{html.escape(result['data'])} · {len(manifest['classes'])} classes · "
         f"input {network['width']}×{network['height']} · made {html.escape(manifest['provenance']['created'])}</p>",
-        _cards(
+        cards(
             [
                 (f"{accuracy['torch']['map50']:.3f}", f"mAP50 FP32, {result['split']} split"),
                 (f"{accuracy['host']['map50']:.3f}", f"mAP50 INT8 ({-drop:+.1f} points)"),
@@ -96,39 +80,20 @@ def write(path: Path, result: dict[str, Any], dataset: Dataset, *, frames: Path,
         )
         + ".</p>",
     ]
-    page = (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>UNINA-DLA: {html.escape(manifest['name'])}</title><style>{STYLE}</style>"
-        f"<body>{''.join(body)}</body></html>"
-    )
-    write_whole(path, page.encode())
-
-
-def _cards(cards: Sequence[tuple[str, str]]) -> str:
-    return (
-        "<div class=cards>" + "".join(f"<div class=card><b>{a}</b><span>{b}</span></div>" for a, b in cards) + "</div>"
-    )
+    write_whole(path, page(f"UNINA-DLA: {manifest['name']}", body).encode())
 
 
 def _pictures(frames: Sequence[dict[str, Any]], folder: Path) -> str:
-    """An even choice of annotated pictures, inlined as JPEG at most 960 pixels wide."""
+    """An even choice of annotated pictures."""
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".png"})
     chosen = np.unique(np.linspace(0, len(files) - 1, min(PICTURES, len(files))).round().astype(int))
-    figures = []
+    shown = []
     for index in chosen:
         image = cv2.imread(str(files[index]))
-        if image is None:
-            continue
-        if image.shape[1] > 960:
-            height = round(image.shape[0] * 960 / image.shape[1])
-            image = cv2.resize(image, (960, height), interpolation=cv2.INTER_AREA)
-        data = base64.b64encode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()).decode()
-        found = len(frames[index]["detections"]) if index < len(frames) else 0
-        caption = f"{html.escape(files[index].name)} · {found} found"
-        figures.append(
-            f"<figure><img src='data:image/jpeg;base64,{data}' alt=''><figcaption>{caption}</figcaption></figure>"
-        )
-    return "<div class=pictures>" + "".join(figures) + "</div>"
+        if image is not None:
+            found = len(frames[index]["detections"]) if index < len(frames) else 0
+            shown.append((np.asarray(image, np.uint8), f"{files[index].name} · {found} found"))
+    return pictures(shown)
 
 
 def _accuracy_table(accuracy: dict[str, Any]) -> str:

@@ -138,6 +138,9 @@ def _report(result: "ExportResult") -> None:
         console.print(table)
     thresholds = ", ".join(f"{name} {value:.2f}" for name, value in zip(result.classes, result.thresholds, strict=True))
     console.print(f"thresholds: {thresholds}", highlight=False)
+    told, now = result.dla.check, next(iter(result.dla.estimates.values()))
+    verdict = "every node" if told.on_dla else "NOT every node (unina-dla check says which and why)"
+    console.print(f"on the DLA, by its documented rules: {verdict}; estimated {now}", highlight=False)
     console.print(f"wrote {result.bundle} ({result.bytes / 2**20:.1f} MiB)", highlight=False)
 
 

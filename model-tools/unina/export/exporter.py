@@ -34,6 +34,7 @@ from unina.export.manifest import Provenance, labels, manifest
 from unina.export.onnx_graph import export_onnx
 from unina.export.parity import OutputParity, measure_parity, parity_json, require_onnx_parity
 from unina.export.qdq import quantised_model
+from unina.export.report import DlaFindings, dla_findings, report_html, report_json
 from unina.model import Checkpoint, DeployedDetector, load_checkpoint
 
 PARITY_PICTURES = 8
@@ -84,6 +85,7 @@ class ExportResult:
     parity: tuple[OutputParity, ...]
     accuracy: dict[str, Metrics]
     """torch, onnx, qdq, host; empty with `--no-accuracy`"""
+    dla: DlaFindings
 
     def to_json(self) -> dict[str, Any]:
         """As plain Python values."""
@@ -93,6 +95,7 @@ class ExportResult:
             "thresholds": dict(zip(self.classes, self.thresholds, strict=True)),
             "parity": parity_json(self.parity),
             "accuracy": {stage: metrics.to_json() for stage, metrics in self.accuracy.items()},
+            "dla": self.dla.to_json(),
         }
 
 
@@ -141,22 +144,26 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
     with new_bundle(settings.output, force=settings.force) as draft:
         _add_files(draft, model.SerializeToString(), scales, qdq.SerializeToString(), loadable, checkpoint.classes)
         accuracy, thresholds = _score(draft, deployed, head, scored, classes, settings, progress)
-        draft.publish(
-            manifest(
-                name=settings.name or settings.output.stem,
-                classes=checkpoint.classes,
-                head=head,
-                graph=graph,
-                scales=scales,
-                thresholds=thresholds,
-                rounding=settings.rounding,
-                provenance=_provenance(checkpoint, dataset, settings, paths),
-                accuracy=accuracy,
-                parity=parity_json(parity),
-            )
+        told = manifest(
+            name=settings.name or settings.output.stem,
+            classes=checkpoint.classes,
+            head=head,
+            graph=graph,
+            scales=scales,
+            thresholds=thresholds,
+            rounding=settings.rounding,
+            provenance=_provenance(checkpoint, dataset, settings, paths),
+            accuracy=accuracy,
+            parity=parity_json(parity),
         )
+        with progress("report", 1) as advance:
+            dla = dla_findings(model.SerializeToString(), scales)
+            draft.add("report.json", report_json(told, dla))
+            draft.add("report.html", report_html(told, dla, HostStage(loadable, head)))
+            advance()
+        draft.publish(told)
     size = sum(path.stat().st_size for path in settings.output.iterdir())
-    return ExportResult(settings.output, size, checkpoint.classes, thresholds, parity, accuracy)
+    return ExportResult(settings.output, size, checkpoint.classes, thresholds, parity, accuracy, dla)
 
 
 def trained_scales(scales: Mapping[str, float], graph: Graph, checkpoint: Path) -> ScaleMap:
