@@ -147,6 +147,7 @@ def test_what_can_not_be_done_is_one_line_and_leaves_nothing(
         (asked(trained, output, "--train.epochs", "2"), "--train.epochs: no such option"),
         (asked(trained, output, "--ratio", "0.95"), "smaller --ratio"),
         (asked(trained, output, "--ratio", "2"), "ratio: 2"),
+        (in_rounds(trained, output, "--max-drop", "nan"), "--max-drop: nan: must lie in 0..100"),
         (asked(trained, output, "--resume"), "--resume goes on with rounds"),
         (["nowhere.pt", "--output", str(output)], "nowhere.pt: no such checkpoint"),
         (in_rounds(trained, output, "--trian.epochs", "2"), "no such option"),
@@ -168,21 +169,23 @@ def test_a_folder_of_others_is_never_thrown_away(
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
     assert command.main(asked(trained, tmp_path / "out", "--json")) == 0
+    own = str(tmp_path / "out" / "checkpoint.pt")
+    assert command.main([own, *asked(trained, tmp_path / "out", "--force")[1:]]) == 2
+    assert "name another folder" in capsys.readouterr().err and Path(own).exists()
     assert command.main(asked(trained, tmp_path / "out", "--json")) == 2
     assert "--force throws it away" in capsys.readouterr().err
     assert command.main(asked(trained, tmp_path / "out", "--json", "--force", "--scope", "layer")) == 0
 
 
 def test_rounds_that_were_begun_otherwise_do_not_go_on(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Detector(ModelSpec(input_height=96, input_width=96), 2, ("blue", "yellow"))
     save_checkpoint(tmp_path / "other.pt", model, {})
-    output = tmp_path / "out"
-    assert command.main(asked(trained, output, "--json")) == 0
     for words, said in (
-        (in_rounds(trained, output, "--resume"), "was begun with rounds 1, now 2"),
-        ([str(tmp_path / "other.pt"), *in_rounds(trained, output, "--resume", "--rounds", "1")[1:]], "was begun with"),
+        (in_rounds(trained, finished, "--resume", "--rounds", "3"), "was begun with rounds 2, now 3"),
+        (in_rounds(trained, finished, "--resume", "--train.lr", "0.1"), "another training (train.lr: 0.004, now 0.1)"),
+        ([str(tmp_path / "other.pt"), *in_rounds(trained, finished, "--resume")[1:]], "begun with checkpoint_sha256"),
     ):
         assert command.main(words) == 2
         assert said in capsys.readouterr().err

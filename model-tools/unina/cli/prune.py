@@ -94,7 +94,11 @@ def _run(arguments: argparse.Namespace, training: list[str]) -> int:
     from unina.cli.prune_figures import figures_of, table  # noqa: PLC0415
     from unina.compress.prune import PruneError, PruneSpec  # noqa: PLC0415
     from unina.model import load_checkpoint  # noqa: PLC0415
+    from unina.train.progress import plain  # noqa: PLC0415
+    from unina.train.ranges import check_range  # noqa: PLC0415
 
+    if arguments.output.resolve() in arguments.checkpoint.resolve().parents:
+        raise PruneError(f"{arguments.checkpoint}: lies in {arguments.output}; name another folder for what is left")
     if arguments.pattern is not None:
         return _to_pattern(arguments, training)
     spec = PruneSpec(arguments.ratio, arguments.multiple, arguments.min_width, arguments.scope)
@@ -104,8 +108,8 @@ def _run(arguments: argparse.Namespace, training: list[str]) -> int:
         raise PruneError(
             f"--rounds {arguments.rounds}: give --retrain SPEC.yaml: rounds make sense with training between"
         )
-    if not 1 <= arguments.rounds <= 100:
-        raise PruneError(f"--rounds {arguments.rounds}: must lie in 1..100")
+    check_range("--rounds", arguments.rounds, 1, 100)
+    check_range("--max-drop", arguments.max_drop, 0, 100)
     if arguments.retrain is None and arguments.resume:
         raise PruneError("--resume goes on with rounds; there are none without --retrain")
     start = load_checkpoint(arguments.checkpoint)
@@ -114,7 +118,7 @@ def _run(arguments: argparse.Namespace, training: list[str]) -> int:
     if start.masks is not None:
         console.print("sparse 2:4: that does not outlive the loss of channels; --pattern 2:4 comes last")
     before = figures_of(start.spec, len(start.classes), POWER_MODES[arguments.mode])
-    asked = asdict(spec) | {"rounds": arguments.rounds, "retrained": arguments.retrain is not None}
+    asked = asdict(spec) | {"rounds": arguments.rounds}
     asked["checkpoint_sha256"] = hashlib.sha256(arguments.checkpoint.read_bytes()).hexdigest()
     output: Path = arguments.output
     found: Checkpoint | None = _at_once(start, spec)  # first of all: whether the widths can be reached
@@ -123,7 +127,8 @@ def _run(arguments: argparse.Namespace, training: list[str]) -> int:
         _prepare(output, asked, resume=False, force=arguments.force)
     else:
         retraining = _retraining(arguments, training, start)
-        _prepare(output, asked, resume=arguments.resume, force=arguments.force)
+        told = plain(retraining.spec)
+        _prepare(output, asked | {"retrain": told}, resume=arguments.resume, force=arguments.force)
         found, rounds = _in_rounds(start, spec, arguments, retraining)
     stopped = bool(rounds) and rounds[-1].drop > arguments.max_drop
     summary: dict[str, Any] = {"asked": asked, "reached": not stopped, "before": asdict(before), "after": None}
@@ -192,6 +197,7 @@ def _closing(output: Path, stopped: bool, rounds: "list[Round]", max_drop: float
 def _prepare(output: Path, asked: dict[str, Any], *, resume: bool, force: bool) -> None:
     """Makes the folder; raises PruneError unless it is new, or may go on or be thrown away."""
     from unina.compress.prune import PruneError  # noqa: PLC0415
+    from unina.train.progress import first_difference  # noqa: PLC0415
 
     if resume and force:
         raise PruneError("--resume goes on with the rounds, --force throws them away: give one of them")
@@ -207,8 +213,14 @@ def _prepare(output: Path, asked: dict[str, Any], *, resume: bool, force: bool) 
             except ValueError as error:
                 raise PruneError(f"{began}: not JSON; start anew with --force") from error
             for name, value in asked.items():
-                if before.get(name) != value:
-                    raise PruneError(f"{output}: was begun with {name} {before.get(name)}, now {value}; or --force")
+                old = before.get(name)
+                if name != "retrain" and old != value:
+                    raise PruneError(f"{output}: was begun with {name} {old}, now {value}; --force throws it away")
+                difference = first_difference(old or {}, value) if name == "retrain" else ""
+                if difference:
+                    raise PruneError(
+                        f"{output}: was begun with another training ({difference}); --force throws it away"
+                    )
             return
         if not force:
             raise PruneError(f"{output}: exists already; --resume goes on with its rounds, --force throws it away")
