@@ -28,11 +28,11 @@ WIDEST = 960
 """Pixels of a picture on a page."""
 
 
-def page(title: str, body: Sequence[str]) -> str:
-    """The whole document; `title` is plain text, `body` HTML."""
+def page(title: str, body: Sequence[str], style: str = "") -> str:
+    """The whole document; `title` is plain text, `body` HTML, `style` CSS of its own."""
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style><body>{''.join(body)}</body></html>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}{style}</style><body>{''.join(body)}</body></html>"
     )
 
 

@@ -17,6 +17,7 @@ from unina.data.whole import write_whole
 from unina.evaluate.band import CAVEAT, Band
 from unina.evaluate.confusion import PictureErrors, confusion_matrix, picture_errors
 from unina.evaluate.figures import fraction, rows
+from unina.evaluate.page import page
 from unina.evaluate.plots import confusion_plot, f1_plot, heights_plot, precision_recall_plot
 from unina.evaluate.stage_table import CAPTION, HEADS, StageRow
 from unina.evaluate.summary import DEFAULT_THRESHOLD, Scored, Summary, summarise
@@ -29,14 +30,10 @@ HIT, FALSE, MISSED, IGNORED = (70, 180, 50), (0, 140, 255), (50, 40, 235), (160,
 """BGR: green, orange, red, grey."""
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8884; }
-body { font: 15px/1.55 system-ui, sans-serif; max-width: 1280px; margin: 2rem auto; padding: 0 1.2rem; }
-h2 { margin-top: 2.4rem; } figure { margin: 0 0 1.6rem; } figure img { max-width: 100%; border-radius: 6px; }
+body { max-width: 1280px; } figure { margin: 0 0 1.6rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 1rem; }
 .plots img { width: 100%; background: #fff; border-radius: 6px; }
-table { border-collapse: collapse; } td, th { padding: .25rem .8rem; border-bottom: 1px solid var(--line); }
-th { text-align: left; opacity: .7; font-weight: 600; padding-top: 1rem; }
-td + td { text-align: right; white-space: pre; font-family: ui-monospace, monospace; }
+td + td { white-space: pre; font-family: ui-monospace, monospace; }
 .hit { color: #32b446; } .false { color: #ff8c00; } .missed { color: #eb2832; }
 """
 
@@ -82,9 +79,9 @@ def write_report(
     for name, content in images.items():
         write_whole(folder / name, content)
     worst = sorted((one for one in errors if one.errors), key=lambda one: -one.errors)[:WORST]
-    page = folder / "index.html"
-    write_whole(page, _page(scored, summary, images, worst, title, stages, accuracy_band).encode())
-    return page
+    index = folder / "index.html"
+    write_whole(index, _page(scored, summary, images, worst, title, stages, accuracy_band).encode())
+    return index
 
 
 def draw(scored: Scored, errors: PictureErrors) -> npt.NDArray[np.uint8]:
@@ -151,10 +148,7 @@ def _page(
         if one.swaps:
             caption += f"; {len(one.swaps)} found as another class"
         body.append(f"<figure><img src='{_inline(jpeg, 'jpeg')}' alt=''><figcaption>{caption}</figcaption></figure>")
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style><body>{''.join(body)}</body></html>"
-    )
+    return page(title, body, STYLE)
 
 
 def _stages(stages: Sequence[StageRow]) -> list[str]:
