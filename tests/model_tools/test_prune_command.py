@@ -20,10 +20,10 @@ from unina.train.progress import plain
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a data set, a spec and a detector that knows a little of it."""
+    """A folder with a data set, a spec and a detector that has seen it."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("prune")
-    spec = small_spec(write_dataset(root / "data"), 12)
+    spec = small_spec(write_dataset(root / "data"), 2)
     trainer_of(spec, root / "run").run()
     (root / "spec.yaml").write_text(yaml.safe_dump(plain(small_spec(root / "data" / "data.yaml", 1))))
     return root

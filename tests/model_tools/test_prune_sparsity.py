@@ -43,7 +43,7 @@ def test_gains_shrink_and_the_penalty_is_logged(tmp_path: Path) -> None:
     sums = {}
     for sparsity in (0.0, 0.05):
         run = tmp_path / f"{sparsity}"
-        checkpoint = trainer_of(small_spec(data, 6, sparsity=sparsity, lr=0.02), run).run().checkpoint
+        checkpoint = trainer_of(small_spec(data, 4, sparsity=sparsity, lr=0.03), run).run().checkpoint
         model = load_checkpoint(checkpoint).model
         sums[sparsity] = float(sum(gain.detach().abs().sum() for gain in channel_gains(model)))
         rows = list(csv.DictReader((run / "metrics.csv").open()))
