@@ -11,6 +11,7 @@ from rich.table import Table
 
 from unina.cli.dla_lint_cache import BUNDLE_CACHE, version
 from unina.cli.dla_model import add_model_arguments, model_path
+from unina.dla.cache_file import CacheError, read_cache
 from unina.dla.check import Device, Fix, Report, Verdict, check
 from unina.dla.network import NetworkError, read_network
 from unina.dla.rules import FORMATS, JETPACK_6, Context
@@ -75,8 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _scales(model: Path) -> dict[str, float] | None:
     """Those of a bundle's cache; None for a network without one. Raises NetworkError: a cache that can't be read."""
-    from unina.export.cache import CacheError, read_cache  # noqa: PLC0415  (PyTorch comes with it)
-
     path = model / BUNDLE_CACHE
     if not model.is_dir() or not path.exists():
         return None
