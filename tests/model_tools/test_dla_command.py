@@ -1,10 +1,15 @@
 """The trtexec line: what is printed obeys the table of the DLA's formats and flags, what does not cannot be printed."""
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import onnx
 import pytest
@@ -12,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unina.cli.dla import main
+from unina.dla.rules import FORMATS, POOLS, Fault, format_fault, loadables_fault, pool_fault
 from unina.dla.tensorrt import TensorRt
-from unina.dla.trtexec import IoTensor, TrtexecCommand, TrtexecError, layer_names
+from unina.dla.trtexec import IoTensor, Layout, Pool, TrtexecCommand, TrtexecError, layer_names
 
 SHIPPED = Path(__file__).parents[2] / "recipes-ai" / "unina-model" / "files" / "cones.unina"
 IMAGE = IoTensor("images", 3, "int8", "dla_hwc4")
@@ -180,42 +186,83 @@ def obeys_the_table(command: TrtexecCommand, inputs: list, outputs: list) -> Non
         ("10.8", {}, "10.7 was the last"),
         ("11.4", {}, "11.4.1"),
         ("8.5.2", {}, "no --buildDLAStandalone"),
-        ("10.3", {"gpu_fallback": True}, "no GPU to fall back to"),
+        ("10.3", {"gpu_fallback": True}, "[standalone]"),
         ("10.3", {"dla_core": 2}, "cores 0 and 1"),
-        ("10.3", {"outputs": (IoTensor("y", 4, "int8", "dla_hwc4"),)}, "for inputs only"),
+        ("10.3", {"outputs": (IoTensor("y", 4, "int8", "dla_hwc4"),)}, "[format]"),
         ("10.3", {"outputs": ()}, "at least one"),
-        ("10.3", {"loadables": 17}, "17 loadables"),
+        ("10.3", {"loadables": 17}, "[loadables]"),
+        ("10.3", {"loadables": 0}, "at least 1"),
         ("10.3", {"calibration": None}, "needs a calibration cache"),
         ("11.4.1", {"calibration": "c"}, "reads no calibration cache"),
         ("11.4.1", {"fp16_layers": ("/a",)}, "no --layerPrecisions"),
         ("10.3", {"fp16_layers": ("/a,b",)}, "'/a,b'"),
         ("10.3", {"fp16_layers": ("/a", "/a")}, "twice"),
-        ("10.3", {"pools": {"dlaSRAM": 3 << 18}}, "power of two"),
-        ("10.3", {"pools": {"dlaSRAM": 2 * MIB}}, "a core of Orin has"),
-        ("10.3", {"pools": {"dlaLocalDRAM": 2048}}, "at least 4096"),
+        ("10.3", {"pools": {"dlaSRAM": 3 << 18}}, "[pool-power]"),
+        ("10.3", {"pools": {"dlaSRAM": 2 * MIB}}, "[pool-sram]"),
+        ("10.3", {"pools": {"dlaLocalDRAM": 2048}}, "[pool-power]"),
         ("10.3", {"pools": {"workspace": MIB}}, "not a pool"),
         ("10.3", {"onnx": "a\nb"}, "not a file name"),
     ],
 )
 def test_a_wrong_combination_cannot_be_built_and_says_why(tensorrt: str, changes: dict, says: str) -> None:
-    with pytest.raises(TrtexecError, match=says.replace("(", r"\(")):
+    with pytest.raises(TrtexecError, match=re.escape(says)):
         line(tensorrt, **changes)
 
 
 @pytest.mark.parametrize(
     ("tensor", "says"),
     [
-        (("x", 3, "fp16", "chw"), "no format of the DLA"),
-        (("x", 3, "int8", "chw16"), "no format of the DLA"),
-        (("x", 3, "fp16", "chw32"), "no format of the DLA"),
-        (("x", 3, "fp32", "dla_linear"), "no format of the DLA"),
-        (("x", 8, "int8", "dla_hwc4"), "1, 3 or 4 channels, not 8"),
+        (("x", 3, "fp16", "chw"), "[format]"),
+        (("x", 3, "int8", "chw16"), "[format]"),
+        (("x", 3, "fp16", "chw32"), "[format]"),
+        (("x", 3, "fp32", "dla_linear"), "[format]"),
+        (("x", 8, "int8", "dla_hwc4"), "[format-hwc4]"),
         (("x" * 81, 3, "int8", "chw32"), "81 characters"),
     ],
 )
 def test_a_format_that_the_dla_does_not_have_cannot_be_built(tensor: tuple, says: str) -> None:
-    with pytest.raises(TrtexecError, match=says):
+    with pytest.raises(TrtexecError, match=re.escape(says)):
         IoTensor(*tensor)
+
+
+def said(make: Callable[[], object]) -> str | None:
+    """The id of the rule that is named when something cannot be made."""
+    try:
+        make()
+    except TrtexecError as error:
+        return error.args[0].partition("[")[2].partition("]")[0]
+    return None
+
+
+def id_of(fault: Fault | None) -> str | None:
+    return fault.rule.id if fault else None
+
+
+def test_the_line_is_refused_by_the_rules_of_the_build_and_by_nothing_else() -> None:
+    assert set(get_args(Layout)) == set(FORMATS) and set(get_args(Pool)) == set(POOLS)
+    for kind, layout, channels in product(("int8", "fp16", "fp32"), (*FORMATS, "chw"), (1, 2, 3, 4, 32)):
+        tensor = partial(IoTensor, "x", channels, kind, layout)
+        assert said(tensor) == id_of(format_fault("input", kind, layout, channels))
+        if said(tensor) is None:
+            assert said(partial(line, outputs=(tensor(),))) == id_of(format_fault("output", kind, layout, channels))
+    for pool, size in product(POOLS, (0, 2048, 4096, 6000, MIB, 2 * MIB)):
+        assert said(partial(line, pools={pool: size})) == id_of(pool_fault(pool, size))
+    for count in (1, 4, 5, 16, 17):
+        assert said(partial(line, loadables=count)) == id_of(loadables_fault(count, TensorRt(10, 3)))
+
+
+def test_a_picture_format_is_refused_where_no_convolution_reads_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(SHIPPED, tmp_path / "b")
+    model = onnx.load(SHIPPED / "model.onnx")
+    first = model.graph.node[0]
+    before = onnx.helper.make_node("Relu", [first.input[0]], ["before"], name="/before/Relu")
+    first.input[0] = "before"
+    model.graph.node.insert(0, before)
+    onnx.save(model, tmp_path / "b" / "model.onnx")
+    code, out, err = run(capsys, str(tmp_path / "b"))
+    assert (code, out) == (1, "") and "Relu reads an input in dla_hwc4" in err and "[format-hwc4]" in err
 
 
 def test_the_line_for_jetpack_6() -> None:

@@ -16,10 +16,9 @@ from unina.dla.rules import (
     Effect,
     format_fault,
     loadables_fault,
-    packed_channels_fault,
     pool_fault,
     rule,
-    stride_fault,
+    standalone_fault,
 )
 from unina.dla.rules.convolution import cbuf_banks
 from unina.dla.rules.table import to_markdown
@@ -173,13 +172,9 @@ def test_the_convolution_buffer_is_counted_in_banks(
         (format_fault("output", "fp16", "chw32", 32), "format"),
         (format_fault("output", "fp16", "chw", 32), "format"),
         (format_fault("input", "fp32", "dla_linear", 32), "format"),
-        (stride_fault("dla_linear", 640), None),
-        (stride_fault("dla_linear", 650), "format-linear"),
-        (stride_fault("dla_hwc4", 96), "format-hwc4-row"),
-        (stride_fault("chw32", 96), None),
-        (packed_channels_fault("chw32", 96), None),
-        (packed_channels_fault("chw32", 80), "format-chw32"),
-        (packed_channels_fault("chw16", 24), "format-chw16"),
+        (standalone_fault(standalone=True, gpu_fallback=True), "standalone"),
+        (standalone_fault(standalone=True, gpu_fallback=False), None),
+        (standalone_fault(standalone=False, gpu_fallback=True), None),
     ],
 )
 def test_build_settings_are_held_against_their_rules(fault: object, expected: str | None) -> None:

@@ -12,12 +12,10 @@ from unina.cli.dla_lint_cache import BUNDLE_CACHE, version
 from unina.cli.dla_model import BUNDLE_MODEL
 from unina.dla.check import Device, check
 from unina.dla.network import Network, NetworkError, read_network
-from unina.dla.rules import Context
+from unina.dla.rules import LOADABLES_PER_CORE, POOLS, Context
 from unina.dla.tensorrt import TensorRt
 from unina.dla.trtexec import (
     CORES,
-    LOADABLES_PER_CORE,
-    SRAM_BYTES,
     Dtype,
     IoTensor,
     Layout,
@@ -112,10 +110,17 @@ def compose(arguments: argparse.Namespace) -> tuple[TrtexecCommand, list[str]]:
     tensorrt: TensorRt = arguments.trt
     io = read_io(bundle)
     network = read_network(Path(_file(bundle, BUNDLE_MODEL)))
+    for tensor in io.inputs:
+        for reader in network.consumers.get(tensor.name, ()):
+            for problem in tensor.problems("input", reader.op):
+                raise TrtexecError(problem)
     layers = _fp16_layers(bundle, network)
     typed = tensorrt.strongly_typed
     sizes = {"dlaSRAM": arguments.sram, "dlaLocalDRAM": arguments.local_dram, "dlaGlobalDRAM": arguments.global_dram}
-    pools = {"dlaSRAM": SRAM_BYTES, **{pool: _bytes(pool, size) for pool, size in sizes.items() if size is not None}}
+    pools = {
+        "dlaSRAM": POOLS["dlaSRAM"],
+        **{pool: _bytes(pool, size) for pool, size in sizes.items() if size is not None},
+    }
     ending = "engine" if arguments.engine else "bin"
     line = TrtexecCommand(
         tensorrt=tensorrt,

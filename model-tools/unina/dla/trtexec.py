@@ -2,7 +2,7 @@
 
 Flags and their limits are those of trtexec's source (NVIDIA/TensorRT, samples/common/sampleOptions.cpp and
 sampleEngines.cpp): read in 8.6 and 10.0 to 10.7 for the calibration cache, in 11.1 for strongly typed networks, because
-11.4.1's is not published. Formats are those of NvInferRuntimeBase.h, memory pools those of NvInfer.h.
+11.4.1's is not published. Formats, memory pools, loadables and fallback are held against `unina.dla.rules.build`.
 """
 
 import re
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from unina.dla.rules import POOLS, Fault, format_fault, loadables_fault, pool_fault, standalone_fault
 from unina.dla.tensorrt import TensorRt
 
 Dtype = Literal["int8", "fp16"]
@@ -18,29 +19,7 @@ Layout = Literal["dla_linear", "dla_hwc4", "chw16", "chw32"]
 Pool = Literal["dlaSRAM", "dlaLocalDRAM", "dlaGlobalDRAM"]
 
 
-@dataclass(frozen=True)
-class Format:
-    """What the DLA can read or write without a reformat on the GPU."""
-
-    dtypes: tuple[Dtype, ...]
-    output: bool
-    """whether it is for outputs as well as for inputs"""
-    channels: tuple[int, ...] = ()
-    """the only numbers of channels; (): any"""
-
-
-FORMATS: Mapping[Layout, Format] = {
-    "dla_linear": Format(("fp16", "int8"), output=True),
-    "dla_hwc4": Format(("fp16", "int8"), output=False, channels=(1, 3, 4)),
-    "chw16": Format(("fp16",), output=True),
-    "chw32": Format(("int8",), output=True),
-}
 CORES = (0, 1)
-LOADABLES_PER_CORE = 16
-"""TensorRT 8.5 and later; 4 before"""
-LEAST_POOL_BYTES = 4096
-SRAM_BYTES = 1 << 20
-"""of one core of Orin"""
 LONGEST_TENSOR_NAME = 80
 """characters in a cuDLA tensor descriptor"""
 FIRST_STANDALONE = TensorRt(8, 6)
@@ -60,19 +39,19 @@ class IoTensor:
     layout: Layout
 
     def __post_init__(self) -> None:
-        allowed = FORMATS.get(self.layout)
-        if allowed is None or self.dtype not in allowed.dtypes:
-            pairs = ", ".join(f"{dtype}:{layout}" for layout, form in FORMATS.items() for dtype in form.dtypes)
-            raise TrtexecError(f"{self.name}: {self.dtype}:{self.layout} is no format of the DLA; it has {pairs}")
-        if allowed.channels and self.channels not in allowed.channels:
-            raise TrtexecError(
-                f"{self.name}: {self.layout} holds 1, 3 or 4 channels, not {self.channels}; take chw32 or dla_linear"
-            )
+        for problem in self.problems("input"):  # what can't come in can't go out either
+            raise TrtexecError(problem)
         if not self.name or len(self.name) > LONGEST_TENSOR_NAME:
             raise TrtexecError(
                 f"{self.name or 'a tensor without name'}: {len(self.name)} characters; cuDLA's descriptors hold "
                 f"1 to {LONGEST_TENSOR_NAME}: rename it in the network"
             )
+
+    def problems(self, direction: Literal["input", "output"], reader: str = "Conv") -> Iterator[str]:
+        """Why it cannot cross the border in this direction; `reader`: the operator that reads an input."""
+        fault = format_fault(direction, self.dtype, self.layout, self.channels, reader)
+        if fault:
+            yield f"{self.name}: {_said(fault)}"
 
 
 @dataclass(frozen=True)
@@ -96,7 +75,7 @@ class TrtexecCommand:
     """whether an engine may run on the GPU what the DLA cannot; it does so without a word"""
     fp16_layers: tuple[str, ...] = ()
     """layers (ONNX node names) that stay FP16"""
-    pools: Mapping[Pool, int] = field(default_factory=lambda: {"dlaSRAM": SRAM_BYTES})
+    pools: Mapping[Pool, int] = field(default_factory=lambda: {"dlaSRAM": POOLS["dlaSRAM"]})
     """bytes; what is not named keeps TensorRT's default (SRAM 1 MiB, local DRAM 1 GiB, global DRAM 512 MiB)"""
     loadables: int = 1
     """that the core will hold at once, this one included"""
@@ -112,15 +91,15 @@ class TrtexecCommand:
             yield f"TensorRT {self.tensorrt}: its trtexec has no --buildDLAStandalone; 8.6 (JetPack 6.0) has"
         if self.dla_core not in CORES:
             yield f"DLA core {self.dla_core}: Orin has the cores 0 and 1"
-        if not 1 <= self.loadables <= LOADABLES_PER_CORE:
-            yield f"{self.loadables} loadables on one core: it holds 1 to {LOADABLES_PER_CORE}; use the other core"
+        if self.loadables < 1:
+            yield f"{self.loadables} loadables on one core: this one is included, so at least 1"
+        loadables = loadables_fault(self.loadables, self.tensorrt)
+        fallback = standalone_fault(self.standalone, self.gpu_fallback)
+        yield from map(_said, filter(None, (loadables, fallback)))
         if not self.inputs or not self.outputs:
             yield "a network has at least one input and one output"
         for tensor in self.outputs:
-            if not FORMATS[tensor.layout].output:
-                yield f"{tensor.name}: {tensor.layout} is for inputs only; outputs are chw32 (int8) or chw16 (fp16)"
-        if self.standalone and self.gpu_fallback:
-            yield "GPU fallback: a standalone loadable has no GPU to fall back to; build an engine, or mend the network"
+            yield from tensor.problems("output")
         for path in (self.onnx, self.save, *([] if self.calibration is None else [self.calibration])):
             if not path or re.search(r"[\x00-\x1f]", path):
                 yield f"{path!r}: not a file name that a command line holds"
@@ -143,12 +122,12 @@ class TrtexecCommand:
 
     def _pool_problems(self) -> Iterator[str]:
         for pool, size in self.pools.items():
-            if pool not in {"dlaSRAM", "dlaLocalDRAM", "dlaGlobalDRAM"}:
-                yield f"{pool}: not a pool of the DLA: dlaSRAM, dlaLocalDRAM or dlaGlobalDRAM"
-            if size < LEAST_POOL_BYTES or size & (size - 1):
-                yield f"{pool}: {size} bytes: a pool is a power of two of at least {LEAST_POOL_BYTES}"
-            if pool == "dlaSRAM" and size > SRAM_BYTES:
-                yield f"{pool}: {size} bytes: a core of Orin has {SRAM_BYTES}"
+            if pool not in POOLS:
+                yield f"{pool}: not a pool of the DLA: {', '.join(POOLS)}"
+                continue
+            fault = pool_fault(pool, size)
+            if fault:
+                yield _said(fault)
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -217,6 +196,11 @@ def layer_names(text: str) -> tuple[str, ...]:
                 raise TrtexecError(f"line {number}: {entry}: not of the form layer:fp16; what is INT8 is not listed")
             names.append(name.strip().strip('"'))
     return tuple(names)
+
+
+def _said(fault: Fault) -> str:
+    """What broke which rule of the build, and what to do."""
+    return f"{fault}: {fault.rule.fix}"
 
 
 def _mebibytes(size: int) -> str:

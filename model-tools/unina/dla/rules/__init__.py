@@ -6,12 +6,12 @@ Read `RULES` as a table (`unina-dla rules`, docs/dla-rules.md); ask `faults(site
 from unina.dla.rules import build, convolution, general, layout, operators, pointwise, sparsity, spatial
 from unina.dla.rules.build import (
     FORMATS,
+    LOADABLES_PER_CORE,
     POOLS,
     format_fault,
     loadables_fault,
-    packed_channels_fault,
     pool_fault,
-    stride_fault,
+    standalone_fault,
 )
 from unina.dla.rules.operators import DISAPPEARING
 from unina.dla.rules.rule import (
@@ -41,6 +41,7 @@ __all__ = [
     "DISAPPEARING",
     "FORMATS",
     "JETPACK_6",
+    "LOADABLES_PER_CORE",
     "POOLS",
     "RULES",
     "Certainty",
@@ -53,10 +54,9 @@ __all__ = [
     "faults",
     "format_fault",
     "loadables_fault",
-    "packed_channels_fault",
     "pool_fault",
     "rule",
-    "stride_fault",
+    "standalone_fault",
 ]
 
 

@@ -13,6 +13,9 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 POOLS: dict[str, int] = {"dlaSRAM": MIB, "dlaLocalDRAM": GIB, "dlaGlobalDRAM": 512 * MIB}
 """Memory pools by their trtexec names, with their defaults in bytes; the SRAM's is also all that a core of Orin has."""
 SMALLEST_POOL = 4 * KIB
+LOADABLES_PER_CORE = 16
+LOADABLES_PER_CORE_OLD = 4
+"""before TensorRT 8.5"""
 
 
 def _build(
@@ -59,7 +62,7 @@ LOADABLES = _build(
     "loadables",
     "loadables",
     "loaded at a time",
-    "≤ 16 a core",
+    f"≤ {LOADABLES_PER_CORE} a core",
     GUIDE,
     "fewer regions: make the network run on the DLA as a whole",
     trt=Versions(since=TensorRt(8, 5)),
@@ -68,7 +71,7 @@ LOADABLES_OLD = _build(
     "loadables-old",
     "loadables",
     "loaded at a time",
-    "≤ 4 a core",
+    f"≤ {LOADABLES_PER_CORE_OLD} a core",
     "TensorRT 8.0–8.4 developer guides",
     "fewer regions, or a newer TensorRT",
     trt=Versions(before=TensorRt(8, 5)),
@@ -202,8 +205,14 @@ def pool_fault(pool: str, size_bytes: int) -> Fault | None:
 
 def loadables_fault(count: int, trt: TensorRt) -> Fault | None:
     """Whether one core can hold so many loadables at a time."""
-    rule, most = (LOADABLES, 16) if trt in LOADABLES.trt else (LOADABLES_OLD, 4)
+    new = trt in LOADABLES.trt
+    rule, most = (LOADABLES, LOADABLES_PER_CORE) if new else (LOADABLES_OLD, LOADABLES_PER_CORE_OLD)
     return Fault(rule, f"{count} loadables") if count > most else None
+
+
+def standalone_fault(standalone: bool, gpu_fallback: bool) -> Fault | None:
+    """Whether a build may fall back to the GPU."""
+    return Fault(STANDALONE, "GPU fallback of a standalone loadable") if standalone and gpu_fallback else None
 
 
 def format_fault(direction: str, kind: str, name: str, channels: int, reader: str = "Conv") -> Fault | None:
@@ -219,21 +228,4 @@ def format_fault(direction: str, kind: str, name: str, channels: int, reader: st
         return Fault(FORMAT_HWC4, f"{channels} channels in dla_hwc4")
     if name == "dla_hwc4" and reader != "Conv":
         return Fault(FORMAT_HWC4, f"{reader} reads an input in dla_hwc4")
-    return None
-
-
-def stride_fault(name: str, row_bytes: int) -> Fault | None:
-    """Whether rows `row_bytes` apart are aligned as dla_linear and dla_hwc4 ask; other formats have none."""
-    if name == "dla_linear" and row_bytes % 64:
-        return Fault(FORMAT_LINEAR, f"rows {row_bytes} bytes apart")
-    if name == "dla_hwc4" and row_bytes % 64:
-        return Fault(FORMAT_HWC4_ROW, f"rows {row_bytes} bytes apart")
-    return None
-
-
-def packed_channels_fault(name: str, channels: int) -> Fault | None:
-    """Whether stored channels fill whole vectors of chw16 or chw32."""
-    for rule, vector in ((FORMAT_CHW16, 16), (FORMAT_CHW32, 32)):
-        if name == f"chw{vector}" and channels % vector:
-            return Fault(rule, f"{channels} channels stored")
     return None

@@ -9,9 +9,9 @@ _HEAD = """# What the DLA asks of a network
 Written by `unina-dla rules --markdown`; change `model-tools/unina/dla/rules/`, not this page.
 
 NVIDIA documents the restrictions of Orin's DLA over several versions of several pages; here they stand as one table.
-`unina-dla check MODEL` holds a network against the rows that a network can break, `unina-dla command` against those of
-the build. It knows what is written down: a network that keeps every rule can still be refused by the DLA's compiler,
-for example for a combination of layers.
+`unina-dla check MODEL` holds a network against the rows that a network can break, `unina-dla command` its settings
+(formats, memory pools, loadables, fallback) against those of the build. They know what is written down: a network that
+keeps every rule can still be refused by the DLA's compiler, for example for a combination of layers.
 
 **Effect**: {effects}.
 
