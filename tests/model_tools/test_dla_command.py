@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unina.cli.dla import main
+from unina.dla.network import read_network
 from unina.dla.rules import FORMATS, POOLS, Fault, format_fault, loadables_fault, pool_fault
 from unina.dla.tensorrt import TensorRt
 from unina.dla.trtexec import IoTensor, Layout, Pool, TrtexecCommand, TrtexecError, layer_names
@@ -342,6 +343,59 @@ def test_the_line_in_the_docs_is_the_one_that_is_printed(capsys: pytest.CaptureF
 def test_the_header_of_the_cache_is_compared_with_the_tensorrt(capsys: pytest.CaptureFixture[str]) -> None:
     assert "TRT-8602-EntropyCalibration2" in run(capsys, str(SHIPPED), "--trt", "8.6.2")[2]
     assert "its first line" not in run(capsys, str(SHIPPED))[2]
+
+
+def bundle_with_cache(folder: Path, text: str) -> Path:
+    """The shipped bundle with another cache."""
+    bundle = folder / "b"
+    shutil.copytree(SHIPPED, bundle)
+    (bundle / "calibration.cache").write_text(text)
+    return bundle
+
+
+CACHE = (SHIPPED / "calibration.cache").read_text().splitlines()
+INNER = CACHE[5].rpartition(":")[0]
+POOLED = next(line for line in CACHE if "MaxPool_output" in line)
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([], "not a header"),
+        (CACHE[:1], "without a scale"),
+        (CACHE[1:], "not a header"),
+        ([CACHE[0].replace("Entropy", "MinMax"), *CACHE[1:]], "of the calibrator"),
+        ([line for line in CACHE if not line.startswith("p2_box:")], "p2_box: an output of the network without"),
+        ([line for line in CACHE if not line.startswith("images:")], "images: an input of the network without"),
+        ([line for line in CACHE if not line.startswith(f"{INNER}:")], f"{INNER}: no scale"),
+        ([*CACHE[:-1], CACHE[-1][:-8] + "00000000"], "the scale is zero"),
+        ([*CACHE, CACHE[-1]], "stands in line"),
+        ([line[:-8] + "3e000000" if line is POOLED else line for line in CACHE], "need one scale"),
+    ],
+)
+def test_a_cache_that_the_build_would_trip_over_is_refused(
+    tmp_path: Path, lines: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = bundle_with_cache(tmp_path, "\n".join(lines))
+    code, out, err = run(capsys, str(bundle))
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert says in err and "calibration.cache" in err
+    assert run(capsys, str(bundle), "--trt", "11.4.1")[0] == 0  # reads no cache
+
+
+def test_a_tensor_of_an_fp16_layer_may_lack_its_scale_and_a_stranger_is_only_noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = [line for line in CACHE if not line.startswith(f"{INNER}:")]
+    bundle = bundle_with_cache(tmp_path, "\n".join([*kept, "a/stranger: 3f800000"]))
+    network = read_network(SHIPPED / "model.onnx")
+    (bundle / "layer_precisions.txt").write_text(f"{network.producers[INNER].name}:fp16\n")
+    code, _, err = run(capsys, str(bundle))
+    assert code == 0
+    assert "a/stranger: the network has no such tensor" in err and f"{INNER}: no scale" in err
+    (bundle / "layer_precisions.txt").unlink()
+    assert run(capsys, str(bundle))[0] == 1
+    assert run(capsys, str(bundle), "--engine", "--gpu-fallback")[0] == 0
 
 
 def test_json_holds_the_arguments_as_a_list_and_the_notes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,14 +3,15 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from unina.cli.dla_lint_cache import BUNDLE_CACHE, version
+from unina.cli.dla_lint_cache import BUNDLE_CACHE, read_text, version
 from unina.cli.dla_model import BUNDLE_MODEL
 from unina.dla.check import Device, check
+from unina.dla.lint_cache import Finding, lint_cache
 from unina.dla.network import Network, NetworkError, read_network
 from unina.dla.rules import LOADABLES_PER_CORE, POOLS, Context
 from unina.dla.tensorrt import TensorRt
@@ -140,7 +141,7 @@ def compose(arguments: argparse.Namespace) -> tuple[TrtexecCommand, list[str]]:
     if typed and layers:
         notes.append(f"{LAYER_PRECISIONS} is for TensorRT up to 10.7; here the Q/DQ nodes say what is INT8")
     if not typed:
-        notes += _header_note(bundle / BUNDLE_CACHE, tensorrt)
+        notes += _cache_notes(bundle / BUNDLE_CACHE, network, line)
     return line, notes
 
 
@@ -202,13 +203,36 @@ def _rule_notes(network: Network, line: TrtexecCommand) -> list[str]:
     ]
 
 
-def _header_note(cache: Path, tensorrt: TensorRt) -> list[str]:
-    with cache.open(encoding="utf-8", errors="replace") as file:
-        header = file.readline().strip()
-    wanted = f"TRT-{tensorrt.cache_number}-EntropyCalibration2"
-    if header == wanted:
-        return []
-    return [f"{cache.name} says {header[:60]}: let its first line be {wanted} (with the patch of your TensorRT)"]
+def _cache_notes(cache: Path, network: Network, line: TrtexecCommand) -> Iterator[str]:
+    """What is odd about a cache. Raises TrtexecError: the build would stop, or do something else than INT8, by it."""
+    text = read_text(cache)
+    findings = lint_cache(text, network, line.tensorrt)
+    stopping = [finding for finding in findings if _stops(finding, network, line)]
+    if stopping:
+        more = f" (and {len(stopping) - 1} more: unina-dla lint-cache says all)" if len(stopping) > 1 else ""
+        raise TrtexecError(stopping[0].text(str(cache)) + more)
+    header, wanted = text.split("\n", 1)[0].strip(), f"TRT-{line.tensorrt.cache_number}-EntropyCalibration2"
+    if header != wanted:
+        yield f"{cache.name} says {header[:60]}: let its first line be {wanted} (with the patch of your TensorRT)"
+    for finding in findings:
+        if finding.kind != "version":
+            yield finding.text(cache.name)
+
+
+def _stops(finding: Finding, network: Network, line: TrtexecCommand) -> bool:
+    """Whether a line that uses this cache would be a wrong one; a layer that is not to be INT8 may lack its scale."""
+    if finding.kind in {"version", "digits", "unknown name"}:
+        return False
+    if finding.kind not in {"no scale", "broken tie"}:
+        return True
+    border = {tensor.name: tensor.dtype for tensor in (*line.inputs, *line.outputs)}
+    if finding.value in border:
+        return border[finding.value] == "int8"
+    if line.gpu_fallback:
+        return False
+    if finding.kind == "no scale" and finding.value in network.producers:
+        return network.producers[finding.value].name not in line.fp16_layers
+    return finding.value.partition(" ")[2] not in line.fp16_layers  # of a tie: operator and node
 
 
 def _bytes(pool: str, mebibytes: float) -> int:

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.model.is_dir():
             raise NetworkError(f"{arguments.model}: brings no cache of its own: give CACHE behind it")
         path = arguments.model / BUNDLE_CACHE
-    text = _read(path)
+    text = read_text(path)
     network = read_model(arguments)
     findings = lint_cache(text, network, tensorrt)
     if arguments.json:
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The text of a cache. Raises NetworkError: not there, too large, or not text."""
     try:
         if path.stat().st_size > LARGEST_BYTES:

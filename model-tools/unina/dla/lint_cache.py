@@ -19,7 +19,16 @@ from unina.dla.tensorrt import TensorRt
 from unina.dla.ties import INPUTS_EQUAL, is_activation, network_groups, node_ties
 
 Kind = Literal[
-    "header", "malformed", "digits", "scale", "twice", "unknown name", "no scale", "broken tie", "quantised network"
+    "header",
+    "version",
+    "malformed",
+    "digits",
+    "scale",
+    "twice",
+    "unknown name",
+    "no scale",
+    "broken tie",
+    "quantised network",
 ]
 
 _HEADER = re.compile(r"TRT-(\d{4,6})-(\w+)")
@@ -96,7 +105,7 @@ def _header(line: str, tensorrt: TensorRt) -> Iterator[Finding]:
     version = TensorRt.of_cache(int(found[1]))
     if (version.major, version.minor) != (tensorrt.major, tensorrt.minor):
         yield Finding(
-            "header", 1, line, f"written for TensorRT {version}, not {tensorrt}", f"let the first line be {wanted}"
+            "version", 1, line, f"written for TensorRT {version}, not {tensorrt}", f"let the first line be {wanted}"
         )
 
 
