@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "model-tools" / "estimator"))
 from networks import Builder, resnet50, ssd_mobilenet_v1, yolov5s
 
 from unina.dla.constants import ORIN
-from unina.dla.estimate import RARE, UNCERTAINTY, WIDER, estimate, estimate_plan
+from unina.dla.estimate import CLOCKS, RARE, UNCERTAINTY, WIDER, estimate, estimate_plan
 from unina.dla.input_size import at_size
 from unina.dla.network import Network
 from unina.dla.platforms import MAXN, PLATFORMS, POWER_MODES, PowerMode
@@ -224,6 +224,8 @@ def test_what_the_dla_does_not_run_is_named_and_not_counted() -> None:
         "Concat": "joins axis 2 of 4-D tensors: the DLA joins channels of N×C×H×W only",
     }
     assert [layer.kind for layer in found.layers] == ["Conv 3×3 + Relu"]
+    assert not found.complete and found.band_ms is None
+    assert "the DLA's part only" in str(found) and "±" not in str(found)
 
 
 def test_fp16_convolutions_are_forty_times_slower_and_their_tensors_twice_as_large() -> None:
@@ -253,6 +255,8 @@ def test_a_batch_shares_the_weights_and_nothing_else() -> None:
     assert alone.compute_ms == eight.compute_ms
     with pytest.raises(ValueError, match="batch: 0"):
         estimate(network, batch=0)
+    with pytest.raises(ValueError, match="batch: 4097: must be a whole number from 1 to 4096"):
+        estimate(network, batch=4097)
 
 
 def test_a_network_exported_for_four_images_is_estimated_for_one() -> None:
@@ -297,8 +301,26 @@ def test_clocks_scale_what_they_drive() -> None:
 def test_every_clock_that_no_file_gives_says_so() -> None:
     known = {(p.name, mode.name) for p in PLATFORMS.values() for mode in p.modes if not mode.doubt}
     assert known == {("agx-orin-64gb", "MAXN"), ("agx-orin-64gb", "30W"), ("agx-orin-64gb", "15W")}
+    assert PLATFORMS["agx-orin-64gb"].mode("maxn") is MAXN
     with pytest.raises(ValueError, match="agx-orin-32gb has no power mode 50W: its modes are MAXN, 40W, 30W, 15W"):
         PLATFORMS["agx-orin-32gb"].mode("50W")
+
+
+def test_what_is_not_known_of_a_power_mode_widens_the_band() -> None:
+    """50 W is one of the modes that were fitted; what is assumed on the other modules was never compared."""
+    network = detector((32, 64, 128), 64)
+    for platform in PLATFORMS.values():
+        for mode in platform.modes:
+            found = estimate(network, mode)
+            known = platform.name == "agx-orin-64gb"
+            assert (found.uncertainty == UNCERTAINTY) == known and found.wide_for == (() if known else (CLOCKS,))
+            if not known:
+                assumed = replace(ORIN, bandwidth_gb_s=ORIN.bandwidth_gb_s / 2) if platform.name == "orin-nx" else ORIN
+                memory = mode if platform.name == "orin-nx" else replace(mode, emc_mhz=2133.0)
+                slower = estimate(network, memory, assumed).latency_ms / found.latency_ms
+                assert slower <= 1 + found.uncertainty, (platform.name, mode.name)
+    depthwise = estimate(ssd_mobilenet_v1(), PLATFORMS["orin-nx"].mode("25W"))
+    assert depthwise.uncertainty == 0.5 and depthwise.wide_for == ("depthwise", CLOCKS)
 
 
 def test_a_size_that_cuts_a_cell_and_a_network_tied_to_its_size_are_refused() -> None:

@@ -24,7 +24,9 @@ def chain(path: Path, *ops: str, channels: int = 32, size: int = 32, images: int
             weights.append(numpy_helper.from_array(value, f"weight{i}"))
             read.append(f"weight{i}")
             inputs = channels
-        attributes = {"pads": [1, 1, 1, 1]} if op == "Conv" else {}
+        elif op == "Concat":
+            read *= 2
+        attributes = {"Conv": {"pads": [1, 1, 1, 1]}, "Concat": {"axis": 1}}.get(op, {})
         nodes.append(helper.make_node(op, read, [f"t{i}"], f"node{i}", **attributes))
         name = f"t{i}"
     pictures = helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, [images, 3, size, size])
@@ -81,7 +83,9 @@ def test_unknown_clocks_are_said_and_watts_never(capsys: pytest.CaptureFixture[s
     for platform in ("agx-orin-32gb", "orin-nx"):
         text = said(capsys, str(BUNDLE), "--platform", platform)
         assert "memory clock" in text and "joule" not in text
-        assert document(capsys, str(BUNDLE), "--platform", platform)["energy"] is None
+        assert "; the band is ±" in text
+        found = document(capsys, str(BUNDLE), "--platform", platform)
+        assert found["energy"] is None and found["wide_for"] == ["clocks"]
     assert "clocks:" not in said(capsys, str(BUNDLE))
 
 
@@ -91,9 +95,11 @@ def test_what_falls_back_is_named_with_its_rule_and_not_counted(
     whole = document(capsys, str(chain(tmp_path / "a.onnx", "Conv", "Relu")))
     path = str(chain(tmp_path / "b.onnx", "Conv", "Relu", "Erf", "Erf"))
     found = document(capsys, path, code=1)
-    assert found["latency_ms"] == whole["latency_ms"]
+    assert found["latency_ms"] == whole["latency_ms"] and whole["complete"] and whole["energy"]
+    assert (found["complete"], found["uncertainty"], found["band_ms"], found["energy"]) == (False, None, None, None)
     assert [(one["name"], one["op"]) for one in found["not_estimated"]] == [("node2", "Erf"), ("node3", "Erf")]
     text = said(capsys, path, code=1)
+    assert "the DLA's part only" in text and "±" not in text and "joule" not in text
     assert "2 operators are not estimated" in text and "2 Erf (node2, …): operator Erf (unary-function)" in text
     nothing = document(capsys, str(chain(tmp_path / "c.onnx", "Erf")), code=1)
     assert nothing["latency_ms"] == 0 and nothing["effective_tops"] == 0 and nothing["roofline_share"] == 0
@@ -133,6 +139,30 @@ def test_a_plot_is_written_whole(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["estimate", path, "--plot", str(tmp_path / "none" / "roofline.png")]) == 2
     assert "there is no folder" in capsys.readouterr().err
     said(capsys, str(chain(tmp_path / "b.onnx", "Relu")), "--plot", str(tmp_path / "no_multiplication.png"))
+    assert main(["estimate", path, "--plot", str(tmp_path / "roofline.jpg")]) == 2
+    assert "roofline.jpg: a plot is a PNG: name it .png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("op", ["Erf", "Concat"])
+def test_where_nothing_takes_time_on_the_dla_it_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], op: str
+) -> None:
+    """Nothing there, or a concat alone, which is free."""
+    path, plot = str(chain(tmp_path / "a.onnx", op)), tmp_path / "roofline.png"
+    code = int(op == "Erf")
+    assert document(capsys, path, code=code)["latency_ms"] == 0
+    said(capsys, path, "--all", code=code)
+    assert main(["estimate", path, "--plot", str(plot)]) == 1
+    error = capsys.readouterr().err
+    assert "roofline.png: not written: nothing to draw: no operator takes time on the DLA" in error
+    assert error.count("\n") == 1 and not plot.exists()
+
+
+@pytest.mark.parametrize("batch", ["0", "4097", "9" * 5000, "1.5"])
+def test_a_batch_that_the_dla_does_not_take_is_refused(batch: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["estimate", str(BUNDLE), "--batch", batch])
+    assert left.value.code == 2 and "must be a whole number from 1 to 4096" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

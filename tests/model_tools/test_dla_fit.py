@@ -17,7 +17,8 @@ from published import BUILD, ORDINARY, measured, predictors, rows, runs, steps
 from unina.dla import least_squares
 from unina.dla.constants import ORIN
 from unina.dla.energy import PER_WATT
-from unina.dla.estimate import UNCERTAINTY, WIDER, estimate_plan
+from unina.dla.estimate import UNCERTAINTY, WIDER, estimate, estimate_plan
+from unina.dla.network import read_network
 from unina.dla.platforms import POWER_MODES
 
 ROOT = Path(__file__).parents[2]
@@ -145,3 +146,11 @@ def test_least_squares_finds_constants_that_made_the_data() -> None:
     data = 3.0 * x**0.5 + 0.2
     found = least_squares.fit(lambda c: c["a"] * x ** c["b"] + c["c"] - data, {"a": 1.0, "b": 1.0, "c": 1.0})
     assert found == pytest.approx({"a": 3.0, "b": 0.5, "c": 0.2}, rel=1e-3)
+
+
+def test_the_page_says_how_much_slower_fp16_makes_the_shipped_detector() -> None:
+    network = read_network(ROOT / "recipes-ai" / "unina-model" / "files" / "cones.unina" / "model.onnx")
+    whole, half = estimate(network).latency_ms, estimate(network, precision="fp16").latency_ms
+    assert f"{half:.1f} ms, {half / whole:.0f} times INT8" in PAGE
+    tera = 2 * ORIN.fp16_macs_per_cycle * ORIN.clock_mhz / 1e6
+    assert f"are {tera:.2f} TFLOPS at 1.6 GHz" in PAGE

@@ -17,11 +17,20 @@ from unina.data.whole import check_place, write_whole
 from unina.dla.check import Device, check
 from unina.dla.constants import ORIN, DlaConstants, read_constants
 from unina.dla.energy import PER_WATT
-from unina.dla.estimate import Estimate, LayerEstimate, Precision, bandwidth_gb_s, estimate_plan, peak_macs
+from unina.dla.estimate import (
+    CLOCKS,
+    Estimate,
+    LayerEstimate,
+    Precision,
+    bandwidth_gb_s,
+    estimate_plan,
+    peak_macs,
+)
 from unina.dla.input_size import at_size
 from unina.dla.network import Network, NetworkError
 from unina.dla.platforms import PLATFORMS
 from unina.dla.rules import JETPACK_6, Context
+from unina.dla.rules.general import MAX_BATCH
 from unina.dla.steps import CONVOLUTIONS, Plan, plan
 from unina.dla.trtexec import TrtexecError, layer_names
 
@@ -36,7 +45,7 @@ EXAMPLES = """examples:
 
 What the DLA does not run (`unina-dla check`, for TensorRT 10.3) is named and not counted. Estimates, never measured by
 this project: docs/estimator.md says what they rest on and where they are weak.
-Exit code: 0 estimated, 1 a part of the network is not on the DLA, 2 the network cannot be read.
+Exit code: 0 estimated, 1 a part of the network is not on the DLA or there is nothing to plot, 2 it cannot be read.
 """
 
 
@@ -60,7 +69,7 @@ def add_estimate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--sparse", action="store_true", help="2 of 4 weights are zero wherever the DLA can use that")
     add(
         "--batch",
-        type=positive,
+        type=batch_of,
         default=1,
         metavar="N",
         help="images that share one reading of the weights (default: 1)",
@@ -85,11 +94,20 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def batch_of(text: str) -> int:
+    """A batch that the DLA takes; raises ArgumentTypeError."""
+    if not text.isdecimal() or len(text) > len(str(MAX_BATCH)) or not 1 <= int(text) <= MAX_BATCH:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 1 to {MAX_BATCH}")
+    return int(text)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Returns the exit code."""
     try:
         if arguments.plot:
             check_place(arguments.plot)
+            if arguments.plot.suffix.lower() != ".png":
+                raise ValueError(f"{arguments.plot}: a plot is a PNG: name it .png")
         platform = PLATFORMS[arguments.platform]
         mode = platform.mode(arguments.power_mode) if arguments.power_mode else platform.modes[0]
         constants = read_constants(arguments.constants) if arguments.constants else ORIN
@@ -104,15 +122,19 @@ def run(arguments: argparse.Namespace) -> int:
     steps, half = steps_on_dla(network, arguments.precision)
     options = {"precision": arguments.precision, "batch": arguments.batch, "sparse": arguments.sparse}
     found = estimate_plan(steps, mode, constants, **options, fp16_layers={*fp16, *half})
-    if arguments.plot:
-        from unina.dla.roofline import draw_roofline  # noqa: PLC0415 (matplotlib takes a second)
-
-        write_whole(arguments.plot, draw_roofline(found, arguments.model.name, constants))
     if arguments.json:
         print(json.dumps(document(arguments, found, constants), indent=2, ensure_ascii=False))
     else:
         _print(arguments, found, constants)
-    return 1 if found.missing else 0
+    if arguments.plot:
+        from unina.dla.roofline import draw_roofline  # noqa: PLC0415 (matplotlib takes a second)
+
+        try:
+            write_whole(arguments.plot, draw_roofline(found, arguments.model.name, constants))
+        except ValueError as error:
+            print(f"unina-dla: {arguments.plot}: not written: {error}", file=sys.stderr)
+            return 1
+    return 0 if found.complete else 1
 
 
 def steps_on_dla(network: Network, precision: Precision) -> tuple[Plan, frozenset[str]]:
@@ -140,7 +162,6 @@ def fp16_layers(model: Path) -> tuple[str, ...]:
 
 def document(arguments: argparse.Namespace, found: Estimate, constants: DlaConstants) -> dict[str, object]:
     """For programs."""
-    low, high = found.band_ms
     ratio = _energy(arguments, found)
     return {
         "model": str(arguments.model),
@@ -151,8 +172,9 @@ def document(arguments: argparse.Namespace, found: Estimate, constants: DlaConst
         "batch": found.batch,
         "constants": dataclasses.asdict(constants),
         "latency_ms": found.latency_ms,
-        "uncertainty": found.uncertainty,
-        "band_ms": [low, high],
+        "complete": found.complete,
+        "uncertainty": found.uncertainty if found.complete else None,
+        "band_ms": None if found.band_ms is None else list(found.band_ms),
         "wide_for": list(found.wide_for),
         "macs": found.macs,
         "dram_bytes": found.dram_bytes,
@@ -169,8 +191,8 @@ def document(arguments: argparse.Namespace, found: Estimate, constants: DlaConst
 
 
 def _energy(arguments: argparse.Namespace, found: Estimate) -> tuple[float, float] | None:
-    """Known for INT8 on one platform."""
-    if arguments.platform != "agx-orin-64gb" or found.precision != "int8":
+    """Known for whole networks in INT8 on one platform."""
+    if arguments.platform != "agx-orin-64gb" or found.precision != "int8" or not found.complete:
         return None
     return PER_WATT.get((found.mode.name, arguments.sparse))
 
@@ -190,24 +212,27 @@ def _print(arguments: argparse.Namespace, found: Estimate, constants: DlaConstan
         if len(shown) < len(layers):
             console.print(f"[dim]the {len(shown)} slowest of {len(layers)} layers; --all shows every one[/dim]")
     if mode.doubt:
-        console.print(f"[yellow]clocks[/]: {mode.doubt}")
-    if found.wide_for:
-        console.print(
-            f"[yellow]the band is wide[/]: {', '.join(found.wide_for)} work rests on one published network or none"
-        )
+        wider = f"; the band is ±{mode.uncertainty:.0%} for that" if CLOCKS in found.wide_for and found.complete else ""
+        console.print(f"[yellow]clocks[/]: {mode.doubt}{wider}")
+    kinds = [why for why in found.wide_for if why != CLOCKS]
+    if kinds and found.complete:
+        console.print(f"[yellow]the band is wide[/]: {', '.join(kinds)} work rests on one published network or none")
     if found.missing:
         _print_missing(console, found)
 
 
 def _print_total(console: Console, arguments: argparse.Namespace, found: Estimate, constants: DlaConstants) -> None:
-    low, high = found.band_ms
     mode, ms = found.mode, found.latency_ms
     peak = 2 * peak_macs(found.precision, constants) * mode.clock_mhz / 1e6
     cycles, dram_ms = sum(layer.cycles for layer in found.layers), sum(layer.dram_ms for layer in found.layers)
-    waits = sum(layer.latency_ms for layer in found.layers if layer.bound == "memory") / ms
-    console.print(
-        f"\n  [bold]{ms:.2f} ms ±{found.uncertainty:.0%}[/bold] an image ({low:.2f} to {high:.2f} ms), estimated"
-    )
+    waits = sum(layer.latency_ms for layer in found.layers if layer.bound == "memory") / (ms or 1)
+    if found.band_ms is None:
+        console.print(f"\n  [bold]{ms:.2f} ms[/bold] an image, estimated: the DLA's part only, no band for a part")
+    else:
+        low, high = found.band_ms
+        console.print(
+            f"\n  [bold]{ms:.2f} ms ±{found.uncertainty:.0%}[/bold] an image ({low:.2f} to {high:.2f} ms), estimated"
+        )
     console.print(
         f"  {found.macs / 1e9:.2f} GMAC: {found.tera_ops:.1f} TOPS of {peak:.1f}; "
         f"{found.dram_bytes / 1e6:.1f} MB of DRAM traffic at up to {bandwidth_gb_s(mode, constants):.1f} GB/s"
@@ -243,7 +268,7 @@ def _table(layers: "tuple[LayerEstimate, ...] | list[LayerEstimate]", found: Est
             f"{layer.compute_ms * 1e3:.1f}",
             f"{layer.dram_ms * 1e3:.1f}",
             f"{layer.latency_ms * 1e3:.1f}",
-            f"{layer.latency_ms / found.latency_ms:.1%}",
+            f"{layer.latency_ms / (found.latency_ms or 1):.1%}",
             {"compute": "arithmetic", "memory": "memory"}.get(layer.bound, "–"),
         )
     return table

@@ -302,7 +302,7 @@ def report(
     ]
     lines.append(
         f"detail: GMAC up to stride {arguments.object_px / CELLS_AN_OBJECT:g} that the finest level depends on; "
-        f"ms: estimates, ±{UNCERTAINTY:.0%}, all INT8."
+        f"ms: estimates, ±{max(UNCERTAINTY, mode.uncertainty):.0%}, all INT8."
     )
     lines += dict.fromkeys(
         f"{_levels(one.levels)}: a cell of the finest class map depends on {one.near_field_px} px of the input over "
@@ -332,7 +332,7 @@ def document(
         "mode": asdict(mode),
         "budget_ms": arguments.budget_ms,
         "object_px": arguments.object_px,
-        "uncertainty": UNCERTAINTY,
+        "uncertainty": max(UNCERTAINTY, mode.uncertainty),
         "spaces": [
             {
                 "levels": one.levels,

@@ -12,6 +12,7 @@ from typing import Literal
 from unina.dla.constants import ORIN, DlaConstants
 from unina.dla.network import Network
 from unina.dla.platforms import MAXN, PowerMode
+from unina.dla.rules.general import MAX_BATCH
 from unina.dla.steps import Convolution, Map, NotEstimated, Plan, Step, plan
 
 Precision = Literal["int8", "fp16"]
@@ -24,6 +25,8 @@ It holds every published figure of such a network with the network left out of t
 """
 WIDER = {"grouped": 0.20, "depthwise": 0.25, "SiLU": 0.25, "sparse": 0.35, "FP16": 0.50}
 """The same with work that rests on one published network (or, sparse, on a poor fit): by hand, wider than any error."""
+CLOCKS = "clocks"
+"""In `Estimate.wide_for` where what is not known of a power mode decides the band (`PowerMode.uncertainty`)."""
 RARE = 0.05
 """Part of the time below which such work does not widen the band."""
 
@@ -70,16 +73,24 @@ class Estimate:
     precision: Precision
     batch: int
     uncertainty: float
-    """half the width of the band, as part of the latency"""
+    """half the width of the band, as part of the latency; says nothing of a network that is not all on the DLA"""
     wide_for: tuple[str, ...]
-    """what makes the band wider than that of ordinary INT8 convolutions"""
+    """what makes the band wider than that of ordinary INT8 convolutions: kinds of work, or `CLOCKS`"""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the sum is the whole network's, and not the DLA's part only."""
+        return not self.missing
 
     @property
     def latency_ms(self) -> float:
         return sum(layer.latency_ms for layer in self.layers)
 
     @property
-    def band_ms(self) -> tuple[float, float]:
+    def band_ms(self) -> tuple[float, float] | None:
+        """None of a part: nobody knows what the rest takes."""
+        if not self.complete:
+            return None
         return self.latency_ms * (1 - self.uncertainty), self.latency_ms * (1 + self.uncertainty)
 
     @property
@@ -101,6 +112,8 @@ class Estimate:
         return 2 * self.macs / self.latency_ms / 1e9 if self.latency_ms else 0.0
 
     def __str__(self) -> str:
+        if not self.complete:
+            return f"{self.latency_ms:.2f} ms, the DLA's part only, on one DLA at {self.mode.name}"
         return f"{self.latency_ms:.2f} ms ±{self.uncertainty:.0%} on one DLA at {self.mode.name}"
 
 
@@ -123,7 +136,7 @@ def estimate(
         sparse: the weights have 2 zeros in every 4 input channels wherever the DLA can use that.
 
     Silent fall-back to the GPU, the copies at the borders of the DLA and other users of the memory are not in it.
-    Raises ValueError for a batch below 1.
+    Raises ValueError for a batch below 1 or above `MAX_BATCH`.
     """
     return estimate_plan(
         plan(network), mode, constants, precision=precision, batch=batch, sparse=sparse, fp16_layers=fp16_layers
@@ -141,8 +154,8 @@ def estimate_plan(
     fp16_layers: Collection[str] = (),
 ) -> Estimate:
     """`estimate` for a network whose steps are known: many clocks or constants, one reading."""
-    if batch < 1:
-        raise ValueError(f"batch: {batch}: must be at least 1")
+    if not 1 <= batch <= MAX_BATCH:
+        raise ValueError(f"batch: {batch}: must be a whole number from 1 to {MAX_BATCH}")
     written: dict[str, Precision] = {}
     layers = []
     weight_of: dict[str, float] = {}
@@ -156,6 +169,8 @@ def estimate_plan(
     total = sum(layer.latency_ms for layer in layers)
     wide_for = tuple(why for why in WIDER if weight_of.get(why, 0.0) > RARE * total)
     uncertainty = max([UNCERTAINTY, *(WIDER[why] for why in wide_for)])
+    if mode.uncertainty > uncertainty:
+        uncertainty, wide_for = mode.uncertainty, (*wide_for, CLOCKS)
     return Estimate(tuple(layers), steps.missing, mode, precision, batch, uncertainty, wide_for)
 
 

@@ -17,7 +17,12 @@ NAMED = 6
 
 
 def draw_roofline(found: Estimate, title: str, constants: DlaConstants = ORIN) -> bytes:
-    """A PNG: every layer that multiplies, at its estimated speed, its area in proportion to its time."""
+    """A PNG: every layer that multiplies, at its estimated speed, its area in proportion to its time.
+
+    Raises ValueError where nothing takes time on the DLA.
+    """
+    if not found.latency_ms:
+        raise ValueError("nothing to draw: no operator takes time on the DLA")
     mode = found.mode
     peak = 2 * peak_macs(found.precision, constants) * mode.clock_mhz / 1e6  # tera-operations a second
     bandwidth = bandwidth_gb_s(mode, constants)
