@@ -96,7 +96,7 @@ def twice() -> onnx.ModelProto:
     ("model", "words"),
     [
         (network(("Relu", ["nowhere"], {})), "reads nowhere, which nothing before it writes"),
-        (one("Relu", (0, 8, 4, 4)), "static shapes only"),
+        (one("Relu", (1, 0, 4, 4)), "has shape 1x0x4x4, a size of 0 holds nothing.*--input-shape x0=1x3x4x4"),
         (twice(), "writes t0, which is there already"),
         (one("Relu"), "0 inputs instead of at least 1"),
         (one("Conv", MAPS, ones(8, 8, 3, 3), strides=2), "attribute strides is INT instead of INTS"),
@@ -105,3 +105,64 @@ def twice() -> onnx.ModelProto:
 def test_broken_networks_are_refused_with_the_node(model: onnx.ModelProto, words: str) -> None:
     with pytest.raises(NetworkError, match=words):
         read_network(model)
+
+
+FITS = (
+    conv(),
+    conv((1, 8, 20, 20), strides=[8, 1]),
+    conv(group=4),
+    one("Conv", MAPS, ones(4, 8, 3, 3), ones(4)),
+    one("ConvTranspose", MAPS, ones(8, 2, 2, 2), ones(4), group=2),
+    one("ConvTranspose", (1, 8, 1, 1), ones(8, 4, 3, 3)),
+    one("Conv", (1, 8, 2, 2), ones(8, 8, 3, 3), auto_pad="SAME_UPPER"),
+    one("Conv", (1, 8, 6), ones(8, 8, 3)),
+    one("AveragePool", MAPS, kernel_shape=[6, 6]),
+    one("Add", MAPS, (8, 1, 1)),
+    one("MatMul", (2, 6, 8), ones(8, 4)),
+    one("MatMul", (8,), ones(8)),
+    one("Gemm", (8, 1), ones(4, 8), transA=1, transB=1),
+    one("Reshape", MAPS, np.int64([1, -1])),
+)
+"""What is legal, however unusual."""
+
+
+@pytest.mark.parametrize("model", FITS, ids=range(len(FITS)))
+def test_operands_that_fit_are_taken(model: onnx.ModelProto) -> None:
+    assert len(read_network(model).nodes) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (one("Conv", (1, 4, 6, 6), ones(8, 8, 3, 3)), "weights of 8×8×3×3 in 1 group read 8 channels.*1×4×6×6 has 4"),
+        (one("Conv", MAPS, ones(9, 4, 3, 3), group=2), "9 output channels cannot be divided into 2 groups"),
+        (one("Conv", MAPS, ones(8, 8, 3, 3), group=0), "group 0: at least 1"),
+        (one("Conv", MAPS, ones(8, 8, 3, 3), strides=[0, 0]), "strides 0×0: each is at least 1"),
+        (one("Conv", MAPS, ones(8, 8, 3, 3), dilations=[1, 0]), "dilations 1×0: each is at least 1"),
+        (one("Conv", MAPS, ones(8, 8, 3, 3), pads=[1, 1]), "pads 1×1: 2 values for a 2-D window"),
+        (one("Conv", MAPS, ones(8, 8, 3, 3), kernel_shape=[5, 5]), "kernel_shape 5×5, but weights of 8×8×3×3"),
+        (one("Conv", MAPS, ones(8, 8, 3, 3), ones(7)), "a bias of 7 for 8 output channels"),
+        (one("Conv", (1, 8, 2, 6), ones(8, 8, 3, 3)), "a window of 3 over 2, padding included"),
+        (one("ConvTranspose", MAPS, ones(4, 8, 2, 2)), "read 4 channels, its input of 1×8×6×6 has 8"),
+        (one("MaxPool", (1, 8, 6), kernel_shape=[2, 2]), "a 2-D window over an input of 1×8×6"),
+        (one("Gemm", (2, 8), ones(4, 8)), "a product of 2×8 and 4×8: the inner sizes differ"),
+        (one("MatMul", (1, 6, 8), (1, 6, 8)), "a product of 1×6×8 and 1×6×8: the inner sizes differ"),
+        (one("Add", MAPS, (1, 4, 6, 6)), "operands of 1×8×6×6 and 1×4×6×6 cannot be spread"),
+        (one("BatchNormalization", MAPS, ones(4), ones(4), ones(4), ones(4)), "statistics of 4 for an input"),
+        (one("Reshape", MAPS, np.int64([1, 8, 5, 5])), "1×8×6×6 cannot become 1×8×5×5: 288 values, not 200"),
+    ],
+)
+def test_operands_that_do_not_fit_are_refused_with_the_numbers(model: onnx.ModelProto, words: str) -> None:
+    with pytest.raises(NetworkError, match=rf"node node0 .*{words}.*--input-shape"):
+        read_network(model)
+
+
+def test_a_single_number_is_an_input_of_known_shape() -> None:
+    found = read_network(one("Mul", MAPS, ()))
+    assert found.shape("x1") == ()
+
+
+def test_what_is_there_but_no_file_is_called_so(tmp_path: Path) -> None:
+    for place, words in ((tmp_path, "not a regular file"), (tmp_path / "none.onnx", "no such file")):
+        with pytest.raises(NetworkError, match=words):
+            read_network(place)

@@ -1,4 +1,4 @@
-"""Reads TensorRT's text calibration cache: a header line, then `tensor: hex` with hex = the scale as big-endian float32.
+"""Reads TensorRT's text calibration cache: a header, then `tensor: hex` with hex = the scale as big-endian float32.
 
 Spelling after NVIDIA's own qdq_translator (Deep-Learning-Accelerator-SW, MIT), which is read by TensorRT up to 10.7;
 there the digits are not padded. `unina.export.cache` writes it.

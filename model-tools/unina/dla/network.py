@@ -17,6 +17,8 @@ import onnx.inliner
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from unina.dla.operands import misfit
+
 Array = npt.NDArray[Any]
 
 LARGEST_FILE_BYTES = 1 << 30
@@ -131,7 +133,7 @@ def _load(source: Path | bytes | onnx.ModelProto) -> tuple[str, onnx.ModelProto]
     try:
         if isinstance(source, Path):
             if not source.is_file():
-                raise NetworkError(f"{where}: no such file")
+                raise NetworkError(f"{where}: {'not a regular file' if source.exists() else 'no such file'}")
             size = source.stat().st_size
             if size > LARGEST_FILE_BYTES:
                 raise NetworkError(f"{where}: {size / 1e9:.1f} GB; networks up to 1 GiB are looked at")
@@ -171,12 +173,15 @@ def _fix_inputs(model: onnx.ModelProto, wanted: dict[str, tuple[int, ...]], wher
             for size in given:
                 shape.dim.add().dim_value = size
         sizes = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in shape.dim]
-        if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
+        known = value.type.tensor_type.HasField("shape")  # a single number has one, too: no dimensions
+        if not known or not all(isinstance(size, int) and size > 0 for size in sizes):
+            likely = dict(enumerate((1, 3))) if len(sizes) == 4 else {0: 1}
             example = [
-                size if isinstance(size, int) and size > 0 else 640 if axis else 1 for axis, size in enumerate(sizes)
+                size if isinstance(size, int) and size > 0 else likely.get(axis, 640) for axis, size in enumerate(sizes)
             ]
+            what = "a size of 0 holds nothing" if 0 in sizes else "the DLA takes static shapes only"
             raise NetworkError(
-                f"{where}: input {value.name} has shape {_text(sizes) or 'unknown'}, the DLA takes static shapes only: "
+                f"{where}: input {value.name} has shape {_text(sizes) or 'unknown'}, {what}: "
                 f"export with fixed sizes or give one, --input-shape {value.name}={_text(example) or '1x3x640x640'}"
             )
 
@@ -226,7 +231,24 @@ def _folded(model: onnx.ModelProto, constants: dict[str, Array], opset: int) -> 
     outputs = tuple(value.name for value in graph.output)
     used = {*inputs, *(name for node in nodes for name in (*node.inputs, *node.outputs) if name)}
     kept = {name: tensors.get(name, TensorType(None, "")) for name in used if name not in constants}
-    return Network(nodes, inputs, outputs, kept, constants, opset)
+    network = Network(nodes, inputs, outputs, kept, constants, opset)
+    _check_operands(network)
+    return network
+
+
+def _check_operands(network: Network) -> None:
+    """Holds every node's operands against each other. Raises NetworkError."""
+    for node in network.nodes:
+        inputs = [network.shape(name) if name else None for name in node.inputs]
+        try:
+            found = misfit(node.op, node.attributes, inputs, [network.shape(name) for name in node.outputs])
+        except (IndexError, TypeError, ValueError, OverflowError) as error:  # values of no sense
+            found = f"its attributes make no sense: {error}"
+        if found:
+            raise NetworkError(
+                f"node {node.name} ({node.op}): {found}; no such network runs: if --input-shape was given, it is "
+                "wrong, else export again"
+            )
 
 
 def _declare(graph: onnx.GraphProto, values: Mapping[str, Array], declared: set[str]) -> None:
