@@ -398,6 +398,23 @@ def test_a_tensor_of_an_fp16_layer_may_lack_its_scale_and_a_stranger_is_only_not
     assert run(capsys, str(bundle), "--engine", "--gpu-fallback")[0] == 0
 
 
+@pytest.mark.parametrize("version", ["11.4.2", "11.5", "12.0"])
+def test_what_is_newer_than_the_facts_is_said_to_be_unknown(version: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, str(SHIPPED), "--trt", version)
+    assert code == 0
+    assert f"TensorRT {version}: nothing is known of it here, the facts end at 11.4.1" in err
+    assert "nothing is known of it" not in run(capsys, str(SHIPPED), "--trt", "11.4.1")[2]
+
+
+def test_a_version_is_printed_as_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert TensorRt.parse("10.3.0.30") == TensorRt.parse("10.3") == TensorRt(10, 3)
+    assert "-trt10.3.0.30-" in run(capsys, str(SHIPPED), "--trt", "10.3.0.30")[1]
+    assert "-trt10.3-" in run(capsys, str(SHIPPED))[1]
+    assert "TensorRT 11.4.0 has no DLA" in run(capsys, str(SHIPPED), "--trt", "11.4.0")[2]
+    assert main(["check", str(SHIPPED), "--trt", "11.4.0"]) == 1
+    assert "TensorRT 11.4.0" in capsys.readouterr().out
+
+
 def test_json_holds_the_arguments_as_a_list_and_the_notes(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, str(SHIPPED), "--trt", "11.4.1", "--engine", "--gpu-fallback", "--json")
     document = json.loads(out)
@@ -446,6 +463,8 @@ def test_nodes_that_the_dla_does_not_run_are_announced(tmp_path: Path, capsys: p
         (["--sram", "nan"], 1),
         (["--local-dram", "1024"], 0),
         (["--loadables", "17"], 1),
+        (["--output", ""], 1),
+        (["--output", "cones.bin"], 0),
     ],
 )
 def test_what_does_not_go_together_is_a_no_in_one_line(

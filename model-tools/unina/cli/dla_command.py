@@ -123,10 +123,11 @@ def compose(arguments: argparse.Namespace) -> tuple[TrtexecCommand, list[str]]:
         **{pool: _bytes(pool, size) for pool, size in sizes.items() if size is not None},
     }
     ending = "engine" if arguments.engine else "bin"
+    own_name = f"{io.name}-trt{tensorrt}-dla{arguments.dla_core}.{ending}"
     line = TrtexecCommand(
         tensorrt=tensorrt,
         onnx=_file(bundle, QDQ_MODEL if typed else BUNDLE_MODEL),
-        save=arguments.output or f"{io.name}-trt{tensorrt}-dla{arguments.dla_core}.{ending}",
+        save=own_name if arguments.output is None else arguments.output,
         inputs=io.inputs,
         outputs=io.outputs,
         calibration=None if typed else _file(bundle, BUNDLE_CACHE),

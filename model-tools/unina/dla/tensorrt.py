@@ -1,7 +1,7 @@
 """TensorRT's versions as far as the DLA cares: which have one, what they take, how a calibration cache spells them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, order=True)
@@ -11,6 +11,8 @@ class TensorRt:
     major: int
     minor: int
     patch: int = 0
+    written: str = field(default="", compare=False, repr=False)
+    """as it was given, so that nobody has to recognise 11.4.0 in 11.4; "": in its shortest form"""
 
     def __post_init__(self) -> None:
         if min(self.major, self.minor, self.patch) < 0 or self.minor > 99 or self.patch > 99:
@@ -22,7 +24,7 @@ class TensorRt:
         found = re.fullmatch(r"(\d{1,3})\.(\d{1,2})(?:\.(\d{1,2})(?:\.\d+)?)?", text)
         if not found:
             raise ValueError(f"TensorRT {text}: not a version such as 10.3 or 11.4.1")
-        return cls(int(found[1]), int(found[2]), int(found[3] or 0))
+        return cls(int(found[1]), int(found[2]), int(found[3] or 0), text)
 
     @classmethod
     def of_cache(cls, number: int) -> "TensorRt":
@@ -53,4 +55,8 @@ class TensorRt:
         return self.major >= 11
 
     def __str__(self) -> str:
-        return f"{self.major}.{self.minor}" + (f".{self.patch}" if self.patch else "")
+        return self.written or f"{self.major}.{self.minor}" + (f".{self.patch}" if self.patch else "")
+
+
+LAST_KNOWN = TensorRt(11, 4, 1)
+"""Nothing is known here of a newer one."""

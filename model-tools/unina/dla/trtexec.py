@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from unina.dla.rules import POOLS, Fault, format_fault, loadables_fault, pool_fault, standalone_fault
-from unina.dla.tensorrt import TensorRt
+from unina.dla.tensorrt import LAST_KNOWN, TensorRt
 
 Dtype = Literal["int8", "fp16"]
 Layout = Literal["dla_linear", "dla_hwc4", "chw16", "chw32"]
@@ -170,6 +170,11 @@ class TrtexecCommand:
     def unverified(self) -> tuple[str, ...]:
         """What nobody in this project has seen work, a sentence each."""
         notes = ["the line is put together from NVIDIA's sources and pages; this project has not run it on a Jetson"]
+        if self.tensorrt > LAST_KNOWN:
+            notes.append(
+                f"TensorRT {self.tensorrt}: nothing is known of it here, the facts end at {LAST_KNOWN}; the line "
+                "is the one for that version"
+            )
         if self.tensorrt.strongly_typed:
             notes += [
                 f"TensorRT {self.tensorrt}: that its DLA runs INT8 from Q/DQ nodes is expected, not confirmed; what "
