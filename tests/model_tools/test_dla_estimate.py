@@ -15,10 +15,11 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "model-tools" / "estimator"))
 from networks import Builder, resnet50, ssd_mobilenet_v1, yolov5s
 
 from unina.dla.constants import ORIN
-from unina.dla.estimate import CLOCKS, RARE, UNCERTAINTY, WIDER, estimate, estimate_plan
+from unina.dla.estimate import CLOCKS, RARE, UNCERTAINTY, WIDER, estimate, estimate_plan, peak_macs
 from unina.dla.input_size import at_size
 from unina.dla.network import Network
 from unina.dla.platforms import MAXN, PLATFORMS, POWER_MODES, PowerMode
+from unina.dla.rules import operators
 from unina.dla.steps import (
     ACTIVATIONS,
     CONVOLUTIONS,
@@ -248,6 +249,47 @@ def test_sparse_weights_help_where_a_kernel_has_more_than_64_channels() -> None:
         assert (sparse.cycles < dense.cycles) == (sparse.dram_bytes < dense.dram_bytes) == helps
 
 
+def test_only_convolutions_that_keep_the_rules_of_sparsity_skip_zeros() -> None:
+    """And none goes beyond the sparse peak, which is twice the dense one."""
+    for channels, outputs, groups, helps in (
+        (128, 128, 1, True),
+        (128, 96, 1, True),
+        (128, 200, 1, True),
+        (128, 160, 1, True),
+        (128, 148, 1, False),
+        (128, 128, 2, False),
+        (256, 256, 2, True),
+        (3, 64, 1, False),
+        (512, 512, 1, True),
+    ):
+        network = one_conv(channels, outputs, groups=groups)
+        assert plan(network).steps[0].convolution.skips_zeros == helps, (channels, outputs, groups)  # type: ignore[union-attr]
+        dense, sparse = estimate(network), estimate(network, sparse=True)
+        assert (sparse.latency_ms < dense.latency_ms) == helps, (channels, outputs, groups)
+        assert sparse.roofline_share <= 1
+        assert sparse.tera_ops <= 2 * peak_macs("int8", ORIN, sparse=True) * MAXN.clock_mhz / 1e6
+        assert estimate(network, sparse=True, precision="fp16").layers == estimate(network, precision="fp16").layers
+    assert estimate(one_conv(512, 512), sparse=True).tera_ops > 2 * peak_macs("int8", ORIN) * MAXN.clock_mhz / 1e6
+    assert peak_macs("int8", ORIN, sparse=True) == 2 * peak_macs("int8", ORIN)
+    assert peak_macs("fp16", ORIN, sparse=True) == peak_macs("fp16", ORIN)
+    transposed = Builder(64, 64)
+    x = transposed.conv("images", 128, 3, 2)
+    y = transposed.put("ConvTranspose", (x, transposed.weight(128, 128, 2, 2)), (1, 128, 64, 64), strides=(2, 2))
+    assert not plan(transposed.network(y)).steps[1].convolution.skips_zeros  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("op", sorted(operators.KNOWN))
+def test_every_operator_that_the_rules_know_has_a_step(op: str) -> None:
+    """Two lists of the same operators would drift apart."""
+    net = Builder(8, 8)
+    x = net.conv("images", 32, act="")
+    weight = net.weight(32, 32, 1, 1) if op in CONVOLUTIONS else net.weight(1, 32, 1, 1)
+    weight = net.weight(8, 8) if op in {"Gemm", "MatMul"} else weight
+    network = net.network(net.put(op, (x, weight), net.shapes[x]))
+    assert plan(network).missing == ()
+    assert len(estimate(network).layers) == (1 if op in NOTHING | ACTIVATIONS | SMOOTH | SCALES else 2)
+
+
 def test_a_batch_shares_the_weights_and_nothing_else() -> None:
     network = one_conv(512, 512, size=8)
     alone, eight = (estimate(network, batch=batch).layers[0] for batch in (1, 8))
@@ -341,6 +383,8 @@ def test_five_hundred_nodes_take_less_than_two_seconds() -> None:
     assert time.process_time() - before < 2
 
 
+SCALES = {"Add", "Sub", "Mul", "Div", "BatchNormalization"}
+"""With a constant they run inside the convolution before."""
 SIZES = st.lists(st.integers(1, 9), max_size=5).map(tuple)
 KNOWN = CONVOLUTIONS | ACTIVATIONS | SMOOTH | TWO_TENSORS | POOLS | UNARY | COPIES | NOTHING
 OPERATORS = sorted(KNOWN | {"Softmax", "Concat", "BatchNormalization", "TopK"})

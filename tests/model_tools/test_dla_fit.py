@@ -20,6 +20,7 @@ from unina.dla.energy import PER_WATT
 from unina.dla.estimate import UNCERTAINTY, WIDER, estimate, estimate_plan
 from unina.dla.network import read_network
 from unina.dla.platforms import POWER_MODES
+from unina.dla.rules.sparsity import MAX_WEIGHTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "estimator.md").read_text()
@@ -154,3 +155,25 @@ def test_the_page_says_how_much_slower_fp16_makes_the_shipped_detector() -> None
     assert f"{half:.1f} ms, {half / whole:.0f} times INT8" in PAGE
     tera = 2 * ORIN.fp16_macs_per_cycle * ORIN.clock_mhz / 1e6
     assert f"are {tera:.2f} TFLOPS at 1.6 GHz" in PAGE
+
+
+def test_the_published_gains_of_sparsity_contradict_its_limit_on_weights() -> None:
+    """Which is why the estimate does not apply it, and the page says so."""
+    saved, reach, limited = [], [], []
+    twice = replace(ORIN, sparse_speed=2.0)
+    for network in ("ResNet-34 backbone", "SSD-ResNet-34", "RetinaNet ResNeXt-50"):
+        dense, sparse = (measured(network, kind)[0] for kind in ("int8", "int8 sparse"))
+        saved.append(1 - sparse.ms / dense.ms)
+        before = estimate_plan(steps(network), dense.mode).layers
+        after = estimate_plan(steps(network), dense.mode, twice, sparse=True).layers
+        total = sum(layer.latency_ms for layer in before)
+        gains = [(old.latency_ms - new.latency_ms) / total for old, new in zip(before, after, strict=True)]
+        small = [s.convolution is not None and s.convolution.weights <= MAX_WEIGHTS for s in steps(network).steps]
+        reach.append(sum(gains))
+        limited.append(sum(gain for gain, within in zip(gains, small, strict=True) if within))
+    assert all(low < 0.5 * middle and middle < high for low, middle, high in zip(limited, saved, reach, strict=True))
+    text = " ".join(PAGE.split())
+    for figures in (saved, reach):
+        one, two, three = (f"{100 * figure:.0f}" for figure in figures)
+        assert f"{one}, {two} and {three} %" in text
+    assert f"no more than {100 * limited[0]:.0f}, {100 * limited[1]:.0f} and {100 * limited[2]:.1f} %" in text

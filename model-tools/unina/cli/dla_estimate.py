@@ -223,7 +223,7 @@ def _print(arguments: argparse.Namespace, found: Estimate, constants: DlaConstan
 
 def _print_total(console: Console, arguments: argparse.Namespace, found: Estimate, constants: DlaConstants) -> None:
     mode, ms = found.mode, found.latency_ms
-    peak = 2 * peak_macs(found.precision, constants) * mode.clock_mhz / 1e6
+    peak = 2 * peak_macs(found.precision, constants, sparse=found.sparse) * mode.clock_mhz / 1e6
     cycles, dram_ms = sum(layer.cycles for layer in found.layers), sum(layer.dram_ms for layer in found.layers)
     waits = sum(layer.latency_ms for layer in found.layers if layer.bound == "memory") / (ms or 1)
     if found.band_ms is None:

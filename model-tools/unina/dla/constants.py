@@ -43,7 +43,7 @@ class DlaConstants:
     """of weights or input held while the other streams by: a quarter of the convolution buffer; chosen with the form"""
     layer_us: float = 0.7
     """between two layers; NVIDIA's layer trace, and 0–2 fit equally"""
-    sparse_speed: float = 1.54
+    sparse_speed: float = 1.58
     """of an eligible convolution with 2 of 4 weights zero; fitted over three networks, right for the mean only"""
     sparse_weights: float = 0.625
     """of the bytes: half the values and a bit each"""

@@ -27,6 +27,8 @@ WIDER = {"grouped": 0.20, "depthwise": 0.25, "SiLU": 0.25, "sparse": 0.35, "FP16
 """The same with work that rests on one published network (or, sparse, on a poor fit): by hand, wider than any error."""
 CLOCKS = "clocks"
 """In `Estimate.wide_for` where what is not known of a power mode decides the band (`PowerMode.uncertainty`)."""
+SPARSE_PEAK = 2
+"""Times the dense multipliers: NVIDIA's sparse TOPS (105 for two DLAs) are twice its dense ones."""
 RARE = 0.05
 """Part of the time below which such work does not widen the band."""
 
@@ -72,6 +74,7 @@ class Estimate:
     mode: PowerMode
     precision: Precision
     batch: int
+    sparse: bool
     uncertainty: float
     """half the width of the band, as part of the latency; says nothing of a network that is not all on the DLA"""
     wide_for: tuple[str, ...]
@@ -171,7 +174,7 @@ def estimate_plan(
     uncertainty = max([UNCERTAINTY, *(WIDER[why] for why in wide_for)])
     if mode.uncertainty > uncertainty:
         uncertainty, wide_for = mode.uncertainty, (*wide_for, CLOCKS)
-    return Estimate(tuple(layers), steps.missing, mode, precision, batch, uncertainty, wide_for)
+    return Estimate(tuple(layers), steps.missing, mode, precision, batch, sparse, uncertainty, wide_for)
 
 
 def _unusual(step: Step, precision: Precision, sparse: bool) -> list[str]:
@@ -201,6 +204,7 @@ def _layer(
     tensors = [map_bytes(one, written.get(one.name, precision), constants) for one in (*step.reads, step.writes)]
     dram = float(sum(tensors) + step.constant_bytes)
     cycles = (step.passed + step.smooth) / constants.pass_per_cycle
+    thin = False
     if step.convolution is not None:
         thin = sparse and can_be_sparse(step.convolution, precision)
         cycles += convolution_cycles(step.convolution, constants, precision, thin)
@@ -209,7 +213,7 @@ def _layer(
     compute_ms = cycles / mode.clock_mhz / 1e3
     dram_ms = dram / constants.bandwidth_gb_s / 1e6 * dram_slowdown(mode, constants)
     latency_ms = max(compute_ms, dram_ms) + constants.layer_us / 1e3
-    roofline_ms = max(macs / peak_macs(precision, constants) / mode.clock_mhz / 1e3, dram_ms)
+    roofline_ms = max(macs / peak_macs(precision, constants, sparse=thin) / mode.clock_mhz / 1e3, dram_ms)
     times = (compute_ms, dram_ms, latency_ms, roofline_ms)
     return LayerEstimate(step.name, step.kind, step.shape, precision, macs, round(dram), cycles, *times)
 
@@ -229,9 +233,11 @@ def convolution_cycles(work: Convolution, constants: DlaConstants, precision: Pr
     return cycles / (constants.sparse_speed if sparse else 1.0)
 
 
-def peak_macs(precision: Precision, constants: DlaConstants) -> float:
-    """Multiplications a cycle when all multipliers are busy."""
-    return constants.macs_per_cycle if precision == "int8" else constants.fp16_macs_per_cycle
+def peak_macs(precision: Precision, constants: DlaConstants, *, sparse: bool = False) -> float:
+    """Multiplications a cycle when all multipliers are busy; with 2:4 sparsity, those by zero count, too."""
+    if precision == "fp16":
+        return constants.fp16_macs_per_cycle
+    return constants.macs_per_cycle * (SPARSE_PEAK if sparse else 1)
 
 
 def bandwidth_gb_s(mode: PowerMode, constants: DlaConstants) -> float:
@@ -246,8 +252,8 @@ def dram_slowdown(mode: PowerMode, constants: DlaConstants) -> float:
 
 
 def can_be_sparse(work: Convolution, precision: Precision) -> bool:
-    """Whether the DLA can skip zeros: INT8, more than 64 channels a kernel (Deep-Learning-Accelerator-SW)."""
-    return precision == "int8" and work.inputs // work.groups > 64
+    """Whether the DLA can skip zeros: the rules of sparsity (`unina.dla.steps.SPARSITY`), and INT8."""
+    return precision == "int8" and work.skips_zeros
 
 
 def weight_bytes(work: Convolution, constants: DlaConstants, precision: Precision, sparse: bool) -> float:

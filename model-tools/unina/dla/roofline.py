@@ -24,7 +24,9 @@ def draw_roofline(found: Estimate, title: str, constants: DlaConstants = ORIN) -
     if not found.latency_ms:
         raise ValueError("nothing to draw: no operator takes time on the DLA")
     mode = found.mode
-    peak = 2 * peak_macs(found.precision, constants) * mode.clock_mhz / 1e6  # tera-operations a second
+    peak = (
+        2 * peak_macs(found.precision, constants, sparse=found.sparse) * mode.clock_mhz / 1e6
+    )  # tera-operations a second
     bandwidth = bandwidth_gb_s(mode, constants)
     layers = [layer for layer in found.layers if layer.macs and layer.dram_bytes]
     intensity = np.array([2 * layer.macs / layer.dram_bytes for layer in layers])
@@ -37,7 +39,7 @@ def draw_roofline(found: Estimate, title: str, constants: DlaConstants = ORIN) -
     axes.text(
         x[-1],
         peak * 1.06,
-        f"{peak:.1f} TOPS {found.precision.upper()} at {mode.clock_mhz:g} MHz",
+        f"{peak:.1f} TOPS {found.precision.upper()}{', sparse' if found.sparse else ''} at {mode.clock_mhz:g} MHz",
         ha="right",
         fontsize=8,
     )

@@ -23,7 +23,8 @@ def _format(site: Site) -> str | None:
 
 
 def _channels(site: Site) -> str | None:
-    shape = site.shape()
+    """Of a kernel: of one group."""
+    shape = site.shape(1)
     return f"{shape[1]} input channels" if shape is not None and len(shape) > 1 and shape[1] <= 64 else None
 
 
