@@ -1,21 +1,28 @@
 """The modes of the host engine's arithmetic in an evaluation: one column each, a band over them, nothing claimed."""
 
 import html
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from scored_sets import found, sample
 from test_evaluate_command import SPEC, answered, refused
 from untrained_bundle import untrained_bundle
 
 from unina.cli.eval import main
+from unina.cli.eval_run import stage_table, tables
+from unina.evaluate.agreement import BoxAgreement
 from unina.evaluate.arithmetic import EVERY_MODE, Arithmetic, modes
 from unina.evaluate.band import CAVEAT, BandRow, band
 from unina.evaluate.classes import same_classes
+from unina.evaluate.figures import rows
+from unina.evaluate.map_difference import MapDifference
 from unina.evaluate.raw_maps import HostMaps
+from unina.evaluate.stage_table import StageRow
 from unina.evaluate.summary import Scored, summarise
 
 MODES = ["half-away fp32", "half-away fp19", "half-even fp32", "half-even fp19"]
@@ -117,8 +124,51 @@ def test_the_report_and_the_table_show_the_band_and_what_it_is_not(
     assert "lowest … highest of 2 modes" in printed and CAVEAT in printed and "None is bit-exact" in CAVEAT
     page = html.unescape((tmp_path / "report" / "index.html").read_text())
     assert CAVEAT in page and "Stage host under 2 modes of arithmetic" in page
-    assert page.count("half-even fp32") == 1
+    assert page.count("half-even fp32") == 2  # among the band, and stage by stage
     assert "bit-exact" not in page.replace(CAVEAT, "") and "bit-exact" not in printed.replace(CAVEAT, "")
+
+
+def columns_of(text: str) -> int:
+    return max(len(line) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_every_mode_keeps_its_whole_name_and_figures_however_narrow_the_console(width: int) -> None:
+    samples = [sample([[20.0, 20, 60, 80]], [0], name="p.png")]
+    one = summarise(Scored.of(same_classes(("blue",), (), samples), samples, [found((0.9, [20, 20, 60, 80], 0))]))
+    summaries = {f"host {mode}": replace(one, map50=0.1 + 0.1 * i) for i, mode in enumerate(EVERY_MODE)}
+    console = Console(width=width, file=io.StringIO())
+    for part in tables(summaries, None, width):
+        console.print(part)
+    text = console.file.getvalue()
+    assert columns_of(text) <= width and "…" not in text.replace(" … ", "")
+    for stage, summary in summaries.items():
+        assert text.count(stage) == 1
+        for row in rows(summary):
+            assert row.text in text
+    assert text.count("accuracy on") == (4 if width == 80 else 1)
+
+
+def test_stage_by_stage_fits_80_columns() -> None:
+    cells = {"points": -0.1, "maps": (MapDifference("p2_class", 0.0123, 2.7, 1.0, 0.001),)}
+    agreement = BoxAgreement(1.0, 1.0, 100, 100)
+    by_stage = [StageRow("onnx", 0.9, 0.7)]
+    by_stage += [StageRow(stage, 0.9, 0.7, "onnx", boxes=agreement, **cells) for stage in STAGES]
+    console = Console(width=80, file=io.StringIO())
+    console.print(stage_table(by_stage))
+    text = console.file.getvalue()
+    assert columns_of(text) <= 80 and "…" not in text
+    for word, count in (("half-away", 2), ("half-even", 2), ("fp19", 2), ("1.2e-02", 4), ("100.0 ⇄ 100.0", 4)):
+        assert text.count(word) == count
+
+
+def test_a_pipe_is_as_wide_as_the_names_of_the_modes(
+    bundle: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main([str(bundle), "--data", str(data), "--stages", "host", "--rounding", "all", "--pointwise", "all"]) == 0
+    printed = capsys.readouterr().out
+    assert all(printed.count(stage) >= 2 for stage in STAGES)  # among the accuracies, and stage by stage
 
 
 def test_what_can_not_be_emulated_is_said_in_a_line(

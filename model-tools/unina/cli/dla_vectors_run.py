@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from unina.cli.console import stdout_console
 from unina.evaluate.arithmetic import POINTWISES, modes
 from unina.evaluate.band import CAVEAT
 from unina.evaluate.replay import Agreement, Comparison, Tolerance, compare
@@ -52,7 +53,7 @@ def _compare(bundle: VectorBundle, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(comparison.to_json(), indent=2))
     else:
-        show(comparison, Console())
+        show(comparison, stdout_console())
     return 0 if comparison.agrees else 1
 
 
@@ -61,7 +62,8 @@ def show(comparison: Comparison, console: Console) -> None:
     tolerance = comparison.tolerance
     table = Table(title=f"{comparison.vectors} vectors, returned − expected in steps of int8", title_justify="left")
     for name in ("mode", "output", "values", "equal", f"within {tolerance.steps}", "largest"):
-        table.add_column(name, justify="left" if name in {"mode", "output"} else "right")
+        text = name in {"mode", "output"}
+        table.add_column(name, justify="left" if text else "right", no_wrap=name != "output", overflow="fold")
     for mode, outputs in comparison.modes.items():
         for name, one in outputs.items():
             shares = (f"{100 * value:.4f} %" for value in (one.within(0), one.within(tolerance.steps)))

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from unina.cli.console import stdout_console
 from unina.cli.eval_forms import exported_forms
 from unina.cli.models import deploy_network
 from unina.data import image_size, load_dataset
@@ -99,8 +100,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(text)
     else:
-        console = Console()
-        console.print(table({stage: one.summary for stage, one in given.items()}, expected))
+        console = stdout_console()
+        for part in tables({stage: one.summary for stage, one in given.items()}, expected, console.width):
+            console.print(part)
         if len(by_stage) > 1:
             console.print(stage_table(by_stage))
             console.print(CAPTION, highlight=False, markup=False)
@@ -154,6 +156,22 @@ def dla_estimate(subject: Subject) -> Estimate | None:
     return estimate(deploy_network(subject.spec, len(subject.classes))) if subject.spec is not None else None
 
 
+def tables(summaries: dict[str, Summary], expected: Estimate | None, width: int) -> Iterator[Table]:
+    """As many as it takes for every column to be whole on a console that is `width` columns wide."""
+    padding = 3  # a blank on each side of a cell, and the line
+    given = {stage: rows(summary) for stage, summary in summaries.items()}
+    names = max(len(row.name) for row in next(iter(given.values())))
+    left, part = 0, dict[str, Summary]()
+    for stage, lines in given.items():
+        column = max(len(stage), *(len(row.text) for row in lines)) + padding
+        if part and column > left:
+            yield table(part, expected)
+            part = {}
+        left = (left if part else width - names - padding - 1) - column
+        part[stage] = summaries[stage]
+    yield table(part, expected)
+
+
 def table(summaries: dict[str, Summary], expected: Estimate | None) -> Table:
     """One column a stage, one row a figure."""
     first = next(iter(summaries.values()))
@@ -161,10 +179,10 @@ def table(summaries: dict[str, Summary], expected: Estimate | None) -> Table:
     if expected is not None:
         where += f", estimated {expected}"
     result = Table(title=f"accuracy on {first.images} pictures, {first.boxes} boxes{where}", title_justify="left")
-    result.add_column("")
+    result.add_column("", overflow="fold")
     columns = {stage: rows(summary) for stage, summary in summaries.items()}
     for stage in columns:
-        result.add_column(stage, justify="right")
+        result.add_column(stage, justify="right", no_wrap=True)
     section = ""
     for lines in zip(*columns.values(), strict=True):
         row = lines[0]
@@ -179,9 +197,11 @@ def table(summaries: dict[str, Summary], expected: Estimate | None) -> Table:
 
 def stage_table(by_stage: Sequence[StageRow]) -> Table:
     """One row a stage, beside the one before it."""
-    result = Table(title="stage by stage", title_justify="left")
+    result = Table(title="stage by stage", title_justify="left", box=None, pad_edge=False, collapse_padding=True)
     for name in HEADS:
-        result.add_column(name, justify="left" if name in {"stage", "worst map"} else "right")
+        text = name in {"stage", "worst map"}
+        heading = name if text else name.replace(" ", "\n")
+        result.add_column(heading, justify="left" if text else "right", no_wrap=not text, overflow="fold")
     for row in by_stage:
         result.add_row(*(escape(cell) for cell in row.cells()))
     return result
