@@ -139,7 +139,9 @@ def test_values_become_milliseconds_an_image(tmp_path: Path) -> None:
     [
         ("gone.onnx,,MAXN,1,int8,1,ms", "times.csv:2: model: gone.onnx: no such file; paths are relative to the CSV"),
         ("cones.unina,,MAXN,1,int4,1,ms", "times.csv:2: precision: int4: must be int8 or fp16"),
-        ("cones.unina,,MAXN,0,int8,1,ms", "times.csv:2: batch: 0: must be a whole number, at least 1"),
+        ("cones.unina,,MAXN,0,int8,1,ms", "times.csv:2: batch: 0: must be a whole number from 1 to 4096"),
+        ("cones.unina,,MAXN,4097,int8,1,ms", "times.csv:2: batch: 4097: must be a whole number from 1 to 4096"),
+        (f"cones.unina,,MAXN,{'9' * 5000},int8,1,ms", "must be a whole number from 1 to 4096"),
         ("cones.unina,,MAXN,1,int8,-1,ms", "times.csv:2: value: -1: must be a number above zero"),
         ("cones.unina,,MAXN,1,int8,nan,ms", "times.csv:2: value: nan: must be a number above zero"),
         ("cones.unina,,MAXN,1,int8,1.7,s", "times.csv:2: unit: s: must be one of ms, us, cycles"),
@@ -166,6 +168,7 @@ def test_the_command_names_a_bad_row_and_writes_nothing(
         ("model,value", "times.csv:1: unit: the column is missing"),
         ("model,value,unit,watt", "times.csv:1: watt: no such column; they are model, layer,"),
         ("", "times.csv:1: model: the column is missing"),
+        ("model,value,unit,value", "times.csv:1: value: the column is there twice; leave one of them out"),
     ],
 )
 def test_a_wrong_header_is_named(tmp_path: Path, header: str, message: str) -> None:
@@ -189,10 +192,45 @@ def test_the_command_writes_what_the_estimate_reads(tmp_path: Path, capsys: pyte
 
 
 def test_rows_that_contradict_each_other_are_said_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = ["cones.unina,,MAXN,1,int8,0.8,ms", "cones.unina,,MAXN,1,int8,3.2,ms"]
+    shipped = estimate(read_network(BUNDLE / "model.onnx")).latency_ms
+    rows = [f"cones.unina,,MAXN,1,int8,{factor * shipped:.4f},ms" for factor in (0.4, 1.25)]
     output = tmp_path / "constants.json"
     assert main(["calibrate", str(write_csv(tmp_path, *rows)), "--output", str(output)]) == 1
-    assert "the estimate still misses these rows by" in capsys.readouterr().err
+    assert "the estimate still misses these rows by" in capsys.readouterr().err and output.exists()
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_constants_that_miss_the_rows_by_more_than_the_shipped_ones_are_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: list[str]
+) -> None:
+    shipped = estimate(read_network(BUNDLE / "model.onnx")).latency_ms
+    rows = [f"cones.unina,,MAXN,1,int8,{factor * shipped:.4f},ms" for factor in (0.5, 2.5)]
+    output = tmp_path / "constants.json"
+    assert main(["calibrate", str(write_csv(tmp_path, *rows)), "--output", str(output), *form]) == 1
+    error = capsys.readouterr().err
+    assert "constants.json: not written" in error and "the shipped ones by 80%" in error and error.count("\n") == 1
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("output", ["times.csv", "link.csv", "own.onnx", "bundle/model.onnx", "bundle/constants.json"])
+def test_what_is_read_is_never_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str], output: str) -> None:
+    path = write_csv(tmp_path, "own.onnx,,MAXN,1,int8,1.7,ms", "bundle,,MAXN,1,int8,1.7,ms")
+    (tmp_path / "bundle").mkdir()
+    for name in ("own.onnx", "bundle/model.onnx"):
+        (tmp_path / name).write_bytes(b"weights of months")
+    (tmp_path / "link.csv").symlink_to(path)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert main(["calibrate", str(path), "--output", str(tmp_path / output)]) == 2
+    assert "would replace what is read" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("column", ["clock_mhz", "emc_mhz"])
+@pytest.mark.parametrize("clock", ["1e308", "0.5", "1600000000"])
+def test_a_clock_that_no_dla_has_is_refused(tmp_path: Path, column: str, clock: str) -> None:
+    path = write_csv(tmp_path, f"cones.unina,maxn,{clock},1.7,ms", header=f"model,power_mode,{column},value,unit")
+    with pytest.raises(MeasurementError, match=rf"times\.csv:2: {column}: {clock}: must be 10 to 10000, in MHz"):
+        read_measurements(path)
 
 
 def test_constants_survive_a_round_trip(tmp_path: Path) -> None:

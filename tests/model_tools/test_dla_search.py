@@ -239,3 +239,17 @@ def test_a_power_mode_that_there_is_not_is_refused_by_name(
 def test_help_does_not_wait_for_torch() -> None:
     code = "import sys, unina.cli.dla_search; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("object_px", "enough"), [("0.01", False), ("7.9", False), ("8", True)])
+def test_an_object_for_which_no_map_is_fine_enough_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], object_px: str, enough: bool
+) -> None:
+    """Every network would have the same detail, and the list would rank nothing."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(yaml.safe_dump({"model": {"backbone": "b1", "levels": ["p2", "p3"]}}))
+    words = ["search", str(spec), "--budget-ms", "1.2", "--levels", "p2,p3", "--object-px", object_px]
+    assert main(words) == int(not enough)
+    said = capsys.readouterr()
+    assert (f"--object-px {object_px}: no map is fine enough" in said.err) == (not enough)
+    assert bool(said.out) == enough

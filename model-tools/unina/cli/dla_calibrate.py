@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,7 +36,8 @@ measurements.csv, one time a row; empty columns may be left out (docs/estimator.
 
 A time is what `trtexec` prints for a run (GPU compute time, median), or a layer's of cuDLA's statistics. The shipped
 constants are where it starts and what it holds on to: a few rows shift them, many replace them.
-Exit code: 0 written; 1 written, but the estimate still misses the rows by more than its band; 2 not written.
+Exit code: 0 written; 1 written, but the estimate still misses the rows by more than its band, or not written, because
+the shipped constants miss them by less; 2 nothing could be fitted.
 """
 
 
@@ -60,21 +62,41 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         check_place(arguments.output)
         rows = read_measurements(arguments.measurements)
+        check_output(arguments.output, [arguments.measurements, *(row.model for row in rows)])
         found = calibrate([_target(row) for row in rows])
     except ValueError as error:
         print(f"unina-dla: {error}", file=sys.stderr)
         return 2
+    if found.worse:
+        if not arguments.json:
+            _print(found)
+        before, after = (float(np.abs(found.errors(one)).mean()) for one in (found.before_ms, found.after_ms))
+        print(
+            f"unina-dla: {arguments.output}: not written: constants fitted to these rows miss them by {after:.0%} on "
+            f"average, the shipped ones by {before:.0%}: the rows contradict each other",
+            file=sys.stderr,
+        )
+        return 1
     text = json.dumps(document(found), indent=2, ensure_ascii=False)
     write_whole(arguments.output, f"{text}\n".encode())
     if arguments.json:
         print(text)
     else:
-        _print(found, arguments.output)
+        _print(found)
+        print(f"wrote {arguments.output}")
     missed = float(np.abs(found.errors(found.after_ms)).mean())
     if missed > UNCERTAINTY:
         print(f"unina-dla: the estimate still misses these rows by {missed:.0%} on average", file=sys.stderr)
         return 1
     return 0
+
+
+def check_output(output: Path, read: Sequence[Path]) -> None:
+    """Raises ValueError where writing would replace what was read: the measurements, a model, a file of a bundle."""
+    target = output.resolve()
+    for path in read:
+        if path.resolve() in (target, *target.parents):
+            raise ValueError(f"{output}: would replace what is read ({path}): name another file")
 
 
 @lru_cache(maxsize=8)
@@ -104,7 +126,7 @@ def document(found: Calibration) -> dict[str, object]:
     }
 
 
-def _print(found: Calibration, output: Path) -> None:
+def _print(found: Calibration) -> None:
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("row", "model", "layer", "mode"):
@@ -125,5 +147,5 @@ def _print(found: Calibration, output: Path) -> None:
     worst = [np.abs(one).max() for one in errors]
     console.print(
         f"\n{len(found.measurements)} rows: mean error {mean[0]:.1%} → {mean[1]:.1%}, worst {worst[0]:.1%} → "
-        f"{worst[1]:.1%}; wrote {escape(str(output))}"
+        f"{worst[1]:.1%}"
     )

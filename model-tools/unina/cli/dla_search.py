@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -41,7 +42,7 @@ Ranked by detail: multiplications on maps where the smallest object is at least 
 stride 4 with --object-px 8) and that the finest level depends on; among equals, the faster one first. That is work
 where it can be seen, not accuracy: train what you choose. Times are estimates.
 
-Exit code: 0 found, 1 nothing meets the budget, 2 the spec cannot be read.
+Exit code: 0 found, 1 nothing meets the budget or no map is fine enough for the object, 2 the spec cannot be read.
 """
 
 
@@ -164,6 +165,14 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:  # another platform's mode, not the file that calibrate writes
         raise NetworkError(str(error)) from error
     spec, classes = read_spec(arguments.spec)
+    smallest = CELLS_AN_OBJECT * STRIDES[0]
+    if arguments.object_px < smallest:
+        print(
+            f"unina-dla: --object-px {arguments.object_px:g}: no map is fine enough: at stride {STRIDES[0]}, the "
+            f"finest whose width is varied, an object of {CELLS_AN_OBJECT} cells is {smallest} px tall: enlarge the input",
+            file=sys.stderr,
+        )
+        return 1
     sizes = arguments.size or [(spec.input_width, spec.input_height)]
     own = () if arguments.levels else (spec.levels,)
     choices = dict.fromkeys((*own, *(arguments.levels or LEVELS)))

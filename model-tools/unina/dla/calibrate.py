@@ -36,6 +36,8 @@ NETWORK_SPREAD = 0.04
 LAYER_SPREAD = 0.2
 """The same of a layer, whose start and end overlap with its neighbours'."""
 DIGITS = 5
+WORSE = 1e-3
+"""Of the mean error: more than rounding the constants can cost."""
 FARTHEST = {True: 10.0, False: 3.0}
 """Times the shipped estimate, or its inverse, from which a row is taken for a mistake; of a layer, of a network."""
 
@@ -72,6 +74,12 @@ class Calibration:
     def errors(self, estimates: Sequence[float]) -> Values:
         """Estimate over measurement, minus 1."""
         return np.array([ms / one.ms - 1 for ms, one in zip(estimates, self.measurements, strict=True)])
+
+    @property
+    def worse(self) -> bool:
+        """Whether the rows are missed by more than with the shipped constants: rows that contradict each other."""
+        before, after = (np.abs(self.errors(one)).mean() for one in (self.before_ms, self.after_ms))
+        return bool(after > before + WORSE)
 
     @property
     def moved(self) -> dict[str, tuple[float, float]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unina.dla.estimate import BYTES, Precision
 from unina.dla.platforms import PLATFORMS, PowerMode
+from unina.dla.rules.general import MAX_BATCH
 
 COLUMNS = (
     *("model", "layer", "platform", "power_mode", "clock_mhz", "emc_mhz"),
@@ -15,6 +16,8 @@ COLUMNS = (
 )
 NEEDED = ("model", "value", "unit")
 UNITS = ("ms", "us", "cycles")
+CLOCKS_MHZ = (10.0, 10_000.0)
+"""Any clock of a DLA or of a memory; what lies outside is a mistake in the unit."""
 YES_NO = {"yes": True, "no": False, "": False}
 
 
@@ -54,6 +57,8 @@ def read_measurements(path: Path) -> tuple[Measurement, ...]:
             for name in names:
                 if name not in COLUMNS:
                     raise MeasurementError(f"{path}:1: {name}: no such column; they are {', '.join(COLUMNS)}")
+                if names.count(name) > 1:
+                    raise MeasurementError(f"{path}:1: {name}: the column is there twice; leave one of them out")
             for name in NEEDED:
                 if name not in names:
                     raise MeasurementError(f"{path}:1: {name}: the column is missing; add it to the header")
@@ -83,8 +88,8 @@ def _measurement(where: str, row: Mapping[str, str], folder: Path) -> Measuremen
     if sparse is None:
         raise MeasurementError(f"{where}: sparse: {row['sparse']}: must be yes or no")
     batch = row.get("batch") or "1"
-    if not batch.isdecimal() or int(batch) < 1:
-        raise MeasurementError(f"{where}: batch: {batch}: must be a whole number, at least 1")
+    if not batch.isdecimal() or len(batch) > len(str(MAX_BATCH)) or not 1 <= int(batch) <= MAX_BATCH:
+        raise MeasurementError(f"{where}: batch: {batch}: must be a whole number from 1 to {MAX_BATCH}")
     mode, unit = _mode(where, row), row["unit"]
     if unit not in UNITS:
         raise MeasurementError(f"{where}: unit: {unit}: must be one of {', '.join(UNITS)}")
@@ -101,7 +106,7 @@ def _mode(where: str, row: Mapping[str, str]) -> PowerMode:
     platform = row.get("platform") or "agx-orin-64gb"
     if platform not in PLATFORMS:
         raise MeasurementError(f"{where}: platform: {platform}: must be one of {', '.join(PLATFORMS)}")
-    clocks = {name: _number(where, row, name) for name in ("clock_mhz", "emc_mhz") if row.get(name)}
+    clocks = {name: _clock(where, row, name) for name in ("clock_mhz", "emc_mhz") if row.get(name)}
     name = row.get("power_mode")
     if not name:
         if len(clocks) < 2:
@@ -113,6 +118,13 @@ def _mode(where: str, row: Mapping[str, str]) -> PowerMode:
     except ValueError as error:
         raise MeasurementError(f"{where}: power_mode: {name}: {error}") from error
     return PowerMode(known.name, clocks.get("clock_mhz", known.clock_mhz), clocks.get("emc_mhz", known.emc_mhz))
+
+
+def _clock(where: str, row: Mapping[str, str], column: str) -> float:
+    clock, (low, high) = _number(where, row, column), CLOCKS_MHZ
+    if not low <= clock <= high:
+        raise MeasurementError(f"{where}: {column}: {row[column]}: must be {low:g} to {high:g}, in MHz")
+    return clock
 
 
 def _number(where: str, row: Mapping[str, str], column: str) -> float:
