@@ -169,7 +169,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.object_px < smallest:
         print(
             f"unina-dla: --object-px {arguments.object_px:g}: no map is fine enough: at stride {STRIDES[0]}, the "
-            f"finest whose width is varied, an object of {CELLS_AN_OBJECT} cells is {smallest} px tall: enlarge the input",
+            f"finest whose width is varied, {CELLS_AN_OBJECT} cells are {smallest} px tall: enlarge the input",
             file=sys.stderr,
         )
         return 1

@@ -149,7 +149,7 @@ class TrtexecCommand:
         if self.tensorrt.strongly_typed:
             return
         yield "--int8"
-        # FP16 only where it is asked for: with it, a tensor that lost its scale would quietly run 40 times slower
+        # FP16 only where it is asked for: with it, what lost its scale would quietly run many times slower
         if self.fp16_layers or any(tensor.dtype == "fp16" for tensor in (*self.inputs, *self.outputs)):
             yield "--fp16"
         yield f"--calib={self.calibration}"
