@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dla_rule_pairs import INT8, MAPS, PAIRS, deconv, network, one, resize
+from dla_rule_pairs import INT8, MAPS, PAIRS, deconv, floats, network, one, ones, resize
 
 from unina.cli import dla
 from unina.dla.check import Device, check
@@ -14,6 +14,7 @@ from unina.dla.network import read_network
 from unina.dla.rules import (
     RULES,
     Effect,
+    build,
     format_fault,
     loadables_fault,
     pool_fault,
@@ -29,7 +30,7 @@ PAGE = REPOSITORY / "docs" / "dla-rules.md"
 FACTS = REPOSITORY.parent / "shared" / "facts" / "dla.md"
 
 FACT_ROWS: dict[str, tuple[str, ...]] = {
-    "batch": ("batch", "batch-equal"),
+    "batch": ("batch", "batch-equal", "batch-inputs"),
     "C, H, W": ("size",),
     "dynamic shapes": ("static-shapes",),
     "loadables": ("loadables", "loadables-old"),
@@ -56,7 +57,7 @@ FACT_ROWS: dict[str, tuple[str, ...]] = {
     ),
     "Scale / BN": ("scale-shift", "normalisation"),
     "Concat": ("concat-axis", "concat-inputs", "concat-sizes", "concat-scales"),
-    "Resize": ("resize-sizes", "resize-mode", "resize-factors", "resize-nearest"),
+    "Resize": ("resize-sizes", "resize-mode", "resize-bilinear", "resize-factors", "resize-nearest"),
     "Slice / Split": ("slice-static", "slice-step", "slice-batch", "slice-precision", "slice-int8"),
     "Shuffle (Reshape/Transpose)": ("shuffle-batch", "transpose-batch", "shuffle-beside"),
     "Softmax": ("softmax-precision", "softmax-axis", "softmax-approximate"),
@@ -101,13 +102,16 @@ def test_a_rule_is_caught_where_it_is_broken_and_silent_beside_it(name: str) -> 
 
 def test_every_rule_that_a_node_can_break_has_its_pair_of_networks() -> None:
     assert {row.id for row in RULES if row.check is not None} == set(PAIRS)
+    about_build = {row.id for row in build.RULES}
+    assert all(bool(row.unchecked) == (row.check is None) for row in RULES if row.id not in about_build)
 
 
 @pytest.mark.parametrize(
     ("model", "fault"),
     [
         (resize("linear", 4), None),
-        (resize("linear", 5), "resize-factors"),
+        (resize("linear", 5), "resize-bilinear"),
+        (resize("linear", 1.5), "resize-factors"),
         (resize(factor=1.5), "resize-factors"),
         (resize(coordinate_transformation_mode="half_pixel", nearest_mode="round_prefer_ceil"), None),
         (resize(coordinate_transformation_mode="align_corners"), "resize-nearest"),
@@ -123,6 +127,16 @@ def test_every_rule_that_a_node_can_break_has_its_pair_of_networks() -> None:
         (one("Transpose", (1, 8, 6, 6)), "transpose-batch"),
         (one("Gemm", (4, 8), np.ones((8, 3), np.float32), np.ones(3, np.float32)), None),
         (one("Identity", (3, 2)), None),
+        (one("Sub", floats(1), MAPS), None),
+        (one("Div", MAPS, floats(2)), None),
+        (one("Div", floats(1), MAPS), "constant"),
+        (one("Pow", MAPS, floats(2)), "constant"),
+        (one("Max", MAPS, floats(0)), "constant"),
+        (one("Min", MAPS, floats(6)), "constant"),
+        (one("Conv", (1, 8, 6), ones(8, 8, 3)), "conv-dimensions"),
+        (one("ConvTranspose", (1, 8, 6), ones(8, 8, 3)), "deconv-dimensions"),
+        (one("MaxPool", (1, 8, 6), kernel_shape=[2]), "pool-dimensions"),
+        (one("Concat", MAPS, (2, 8, 6, 6), axis=0), "batch-equal"),
         (network(("MaxPool", [MAPS], {"kernel_shape": [2, 2]}), outputs=2), "pool-plain"),
     ],
 )
@@ -207,7 +221,7 @@ def test_the_list_of_fact_rows_is_the_fact_sheets() -> None:
 def test_the_command_prints_the_rules_that_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert dla.main(["rules", "resize", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["id"] for row in rows} == {"resize-sizes", "resize-mode", "resize-factors", "resize-nearest"}
+    assert {row["id"] for row in rows} == set(FACT_ROWS["Resize"])
     assert dla.main(["rules", "--trt", "10.3", "--json"]) == 0
     held = {row["id"] for row in json.loads(capsys.readouterr().out)}
     assert "elementwise-version" not in held and "qdq" in held and "qdq-explicit" not in held

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from unina.cli.dla_lint_cache import BUNDLE_CACHE, version
-from unina.cli.dla_model import add_model_arguments, model_path
+from unina.cli.dla_model import add_model_arguments, fp16_layers, model_path
 from unina.dla.cache_file import CacheError, read_cache
 from unina.dla.check import Device, Fix, Report, Verdict, check
 from unina.dla.network import NetworkError, read_network
@@ -65,7 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
         model /= QUANTISED_MODEL
     network = read_network(model_path(model), dict(arguments.input_shape))
     scales = _scales(model) if quantised and not arguments.trt.strongly_typed else None
-    context = Context(arguments.trt, arguments.precision, arguments.input_format, arguments.sparse, scales)
+    layers = fp16_layers(model, network) if quantised and not arguments.trt.strongly_typed else ()
+    context = Context(
+        arguments.trt, arguments.precision, arguments.input_format, arguments.sparse, scales, frozenset(layers)
+    )
     report = check(network, context)
     if arguments.json:
         print(json.dumps(_document(model, report), indent=2, ensure_ascii=False))

@@ -138,7 +138,8 @@ def compose(arguments: argparse.Namespace) -> tuple[TrtexecCommand, list[str]]:
         pools=cast(Mapping[Pool, int], pools),
         loadables=arguments.loadables,
     )
-    notes = [*line.unverified, *_rule_notes(network, line)]
+    built = read_network(Path(line.onnx)) if typed else network
+    notes = [*line.unverified, *_rule_notes(built, line)]
     if typed and layers:
         notes.append(f"{LAYER_PRECISIONS} is for TensorRT up to 10.7; here the Q/DQ nodes say what is INT8")
     if not typed:

@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 from unina.dla.network import Network, NetworkError, read_network
+from unina.dla.trtexec import layer_names
 
 BUNDLE_MODEL = "model.onnx"
+LAYER_PRECISIONS = "layer_precisions.txt"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,3 +60,23 @@ def read_model(arguments: argparse.Namespace) -> Network:
         NetworkError: unreadable; the text says where and why.
     """
     return read_network(model_path(arguments.model), dict(arguments.input_shape))
+
+
+def fp16_layers(model: Path, network: Network) -> tuple[str, ...]:
+    """The layers that a bundle keeps in FP16; none for a file, or a bundle without such a list.
+
+    Raises:
+        NetworkError: a list that cannot be read, or a name that the network has not: trtexec would pass over it.
+    """
+    path = model / LAYER_PRECISIONS
+    if not model.is_dir() or not path.is_file():
+        return ()
+    try:
+        layers = layer_names(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # TrtexecError, too, or not text
+        raise NetworkError(f"{path}: {error}") from error
+    nodes = {node.name for node in network.nodes}
+    for name in layers:
+        if name not in nodes:
+            raise NetworkError(f"{path}: {name}: the network has no such node; export the bundle again")
+    return layers

@@ -148,8 +148,8 @@ def _verdict(site: Site, pattern: str | None) -> Verdict:
     found = faults(site)
     effect = found[0].rule.effect if found else None
     if effect is Effect.GPU:
-        version = found[0].rule.id == "version"
-        return Verdict(site.node, Device.GPU, found, found[0].rule.fix if version else pattern or found[0].rule.fix)
+        build = found[0].rule.id in {"version", "typed-precision"}  # no other operator would help
+        return Verdict(site.node, Device.GPU, found, found[0].rule.fix if build else pattern or found[0].rule.fix)
     if effect is Effect.FP16:
         return Verdict(site.node, Device.DLA_FP16, found, pattern or found[0].rule.fix)
     return Verdict(site.node, Device.DLA, found, "")

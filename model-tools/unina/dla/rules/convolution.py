@@ -117,7 +117,7 @@ def _cbuf(site: Site) -> str | None:
         return None
     _, channels, _, width = shape
     dilation = spatial(site, "dilations")[0]
-    banks = cbuf_banks(channels, width, (window[0], window[1]), dilation, site.context.element_bytes)
+    banks = cbuf_banks(channels, width, (window[0], window[1]), dilation, site.element_bytes)
     if banks <= CBUF_BANKS:
         return None
     return f"{banks} banks for a {window[0]}×{window[1]} kernel over {channels} channels of {width} columns"

@@ -2,7 +2,16 @@
 
 import math
 
-from unina.dla.rules.operators import ACTIVATION, COMPARISON, DISAPPEARING, ELEMENTWISE, FULLY_CONNECTED
+from unina.dla.rules.operators import (
+    ACTIVATION,
+    COMPARISON,
+    CONVOLUTION,
+    DECONVOLUTION,
+    DISAPPEARING,
+    ELEMENTWISE,
+    FULLY_CONNECTED,
+    POOLING,
+)
 from unina.dla.rules.rule import GUIDE, PAGE, Certainty, Effect, Rule, Site, Versions, ops
 from unina.dla.tensorrt import TensorRt
 
@@ -13,6 +22,9 @@ MAX_SIZE = 8192
 FLOATS = {"float32", "float16", "float64", "bfloat16", "int8", "uint8", ""}
 FLAT = FULLY_CONNECTED | ACTIVATION | DISAPPEARING | ops("Add")
 """What may stand in a row of fully connected layers; Add is their bias."""
+WINDOWED = CONVOLUTION | DECONVOLUTION | POOLING
+"""They have rules of their own about dimensions."""
+JOINING = ELEMENTWISE | COMPARISON | ops("Concat")
 
 
 def _version(site: Site) -> str | None:
@@ -45,7 +57,7 @@ def _dtype(site: Site) -> str | None:
 
 def _rank(site: Site) -> str | None:
     """4-D everywhere but in a row of fully connected layers, which TensorRT runs as 1×1 convolutions."""
-    if site.node.op in FULLY_CONNECTED:
+    if site.node.op in FULLY_CONNECTED | WINDOWED:
         return None
     allowed = {2, 4} if site.node.op in FLAT and _behind_fully_connected(site) else {4}
     for name in _tensors(site):
@@ -74,6 +86,23 @@ def _batch(site: Site) -> str | None:
     return None
 
 
+def _batch_equal(site: Site) -> str | None:
+    shapes = [site.network.shape(name) for name in site.variables]
+    batches = sorted({shape[0] for shape in shapes if shape is not None and len(shape) == 4})
+    return f"it joins batches of {' and '.join(map(str, batches))}" if len(batches) > 1 else None
+
+
+def _batch_inputs(site: Site) -> str | None:
+    """At the nodes that read an input whose batch is not the first input's."""
+    shapes = {name: site.network.shape(name) or () for name in site.network.inputs}
+    batches = {name: shape[0] for name, shape in shapes.items() if len(shape) == 4}
+    first = next(iter(batches), None)
+    for name in site.variables:
+        if first is not None and batches.get(name, batches[first]) != batches[first]:
+            return f"input {name} has a batch of {batches[name]}, input {first} of {batches[first]}"
+    return None
+
+
 def _size(site: Site) -> str | None:
     for name in _tensors(site):
         shape = site.network.shape(name) or ()
@@ -83,15 +112,21 @@ def _size(site: Site) -> str | None:
 
 
 def _constant(site: Site) -> str | None:
-    """Uniform and per-channel operands become a scale or fold into weights; other constants stay a layer."""
+    """Uniform and per-channel operands become a scale or fold into weights; other constants stay a layer.
+
+    A scale layer multiplies and adds: that is Add, Sub and Mul on either side, and Div by the constant.
+    """
     if not site.variables:
         return "it depends on no input"
     if site.node.op not in ELEMENTWISE | COMPARISON | {"Concat"}:
         return None
     for index, name in enumerate(site.node.inputs):
         value = site.constant(index)
-        if value is not None and (site.node.op == "Concat" or not _per_channel(tuple(value.shape), site.output or ())):
-            return f"operand {name} is a constant of shape {_text(value.shape)}"
+        if value is None:
+            continue
+        scales = site.node.op in {"Add", "Sub", "Mul"} or (site.node.op == "Div" and index == 1)
+        if not scales or not _per_channel(tuple(value.shape), site.output or ()):
+            return f"operand {name} of {site.node.op} is a constant of shape {_text(value.shape)}"
     return None
 
 
@@ -117,10 +152,23 @@ def _typed(site: Site) -> str | None:
     if site.node.op in {"QuantizeLinear", "DequantizeLinear"}:
         return None
     for name in site.variables:
-        found, producer = site.network.tensors.get(name), site.network.producers.get(name)
-        if found and found.dtype == "float32" and (producer is None or producer.op != "DequantizeLinear"):
+        found = site.network.tensors.get(name)
+        if found and found.dtype == "float32" and not _dequantised(site, name):
             return f"{name} is float32"
     return None
+
+
+def _dequantised(site: Site, name: str) -> bool:
+    """Whether a tensor was INT8: straight, or in the convolution that an activation or batch norm folds into."""
+    producer = site.network.producers.get(name)
+    folds = site.node.op in ACTIVATION | {"BatchNormalization"} and len(site.network.consumers[name]) == 1
+    if producer is not None and folds and producer.op in CONVOLUTION | DECONVOLUTION | FULLY_CONNECTED:
+        producer = site.network.producers.get(producer.inputs[0])
+    return producer is not None and producer.op == "DequantizeLinear"
+
+
+def _fp16_layer(site: Site) -> str | None:
+    return "it is asked to be FP16" if site.precision != site.context.precision else None
 
 
 def _cast(site: Site) -> str | None:
@@ -201,6 +249,19 @@ RULES = (
         source=PAGE,
         certainty=Certainty.EXCERPT,
         fix="give all inputs the same batch",
+        ops=JOINING,
+        check=_batch_equal,
+    ),
+    Rule(
+        id="batch-inputs",
+        layer="all",
+        condition="batch of the inputs",
+        limit="the same for all: another batch makes another loadable, and a standalone one holds only one",
+        source=PAGE,
+        certainty=Certainty.EXCERPT,
+        effect=Effect.NOTE,
+        fix="give all inputs the same batch",
+        check=_batch_inputs,
     ),
     Rule(
         id="size",
@@ -215,7 +276,7 @@ RULES = (
         id="constant",
         layer="Constant",
         condition="constants other than weights",
-        limit="never on the DLA; uniform and per-channel operands of element-wise layers become a scale",
+        limit="never on the DLA; uniform and per-channel operands of Add, Sub, Mul, and divisors, become a scale",
         source="jetson_dla_tutorial#3, ultralytics#16449; scales: Deep-Learning-Accelerator-SW, operators/README.md",
         certainty=Certainty.USER,
         fix="fold it into the convolution before it; compute anchors and grids after the network, on the host",
@@ -251,13 +312,22 @@ RULES = (
         layer="Q/DQ",
         condition="precision from TensorRT 11 on",
         limit="that of the tensor types and Q/DQ: a float32 tensor is neither INT8 nor FP16",
-        precision="INT8",
         trt=Versions(since=TensorRt(11, 4, 1)),
         source="TensorRT 11.4.1 documentation, Strongly Typed Networks for DLA; its INT8 section not read",
-        certainty=Certainty.UNVERIFIED,
-        effect=Effect.NOTE,
-        fix="build from the network with Q/DQ on every tensor (model.qdq.onnx of a bundle)",
+        certainty=Certainty.INFERRED,
+        fix="build from the network with Q/DQ on every tensor (model.qdq.onnx of a bundle), or export it in FP16",
         check=_typed,
+    ),
+    Rule(
+        id="layer-precision",
+        layer="all",
+        condition="layers that a bundle's layer_precisions.txt names",
+        limit="FP16",
+        trt=CALIBRATED,
+        source="docs/bundle.md; trtexec --layerPrecisions",
+        effect=Effect.FP16,
+        fix="take it out of layer_precisions.txt, if its INT8 is accurate enough",
+        check=_fp16_layer,
     ),
     Rule(
         id="scale-missing",

@@ -122,7 +122,7 @@ RULES = (
     Rule("activation-clip", "Activation", "Clip", "a clipped ReLU: from 0 to something in 1 to 127", GUIDE,
          "use ReLU or ReLU6", ops("Clip"), _clip),
     Rule("activation-negative-slope", "Activation", "ReLU", "no negative slope: that is LeakyReLU, or PReLU", GUIDE,
-         "use LeakyReLU"),
+         "use LeakyReLU", unchecked="ONNX's Relu has no slope"),
     Rule("prelu-slope", "PReLU", "slope", "a build-time constant of the input's rank", GUIDE,
          "store the slope as 1×C×1×1, or use LeakyReLU", ops("PRelu"), _prelu),
     Rule("elementwise-version", "ElementWise", "Div, Pow", "from TensorRT 8.6.12 and 10.x on", PAGE,

@@ -70,10 +70,8 @@ class Context:
     """2:4 structured sparsity is asked for"""
     scales: Mapping[str, float] | None = None
     """INT8 scale of each tensor where they are known (a calibration cache)"""
-
-    @property
-    def element_bytes(self) -> int:
-        return 1 if self.precision == "int8" else 2
+    fp16_layers: frozenset[str] = frozenset()
+    """names of nodes that are FP16 in an INT8 network, up to TensorRT 10.7"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +81,16 @@ class Site:
     node: Node
     network: Network
     context: Context
+
+    @property
+    def precision(self) -> str:
+        """ "int8" or "fp16": what is asked of this node."""
+        asked = self.node.name in self.context.fp16_layers and not self.context.trt.strongly_typed
+        return "fp16" if asked else self.context.precision
+
+    @property
+    def element_bytes(self) -> int:
+        return 1 if self.precision == "int8" else 2
 
     def shape(self, index: int = 0) -> tuple[int, ...] | None:
         """Of an input; None when not known or not there."""
@@ -148,12 +156,14 @@ class Rule:
     trt: Versions = ALL
     certainty: Certainty = Certainty.READ
     effect: Effect = Effect.GPU
+    unchecked: str = ""
+    """why no network can break it, where none can and it is not about the build"""
 
     def found(self, site: Site) -> str | None:
         """What breaks the rule at this node; None when nothing does or the rule does not hold here."""
         if self.check is None or (self.ops is not None and site.node.op not in self.ops):
             return None
-        if site.context.trt not in self.trt or site.context.precision.upper() not in self.precision:
+        if site.context.trt not in self.trt or site.precision.upper() not in self.precision:
             return None
         return self.check(site)
 

@@ -87,11 +87,15 @@ def _resize_factors(site: Site) -> str | None:
     factors = _factors(site)
     if factors is None:
         return None
-    high = 32 if _mode(site) == "nearest" else 4
-    whole = all(1 <= factor <= high and factor == int(factor) for factor in factors[2:])
+    whole = all(1 <= factor <= 32 and factor == int(factor) for factor in factors[2:])
     if len(factors) == 4 and factors[:2] == [1, 1] and whole:
         return None
     return f"{_mode(site)} with scales {', '.join(f'{factor:g}' for factor in factors)}"
+
+
+def _resize_bilinear(site: Site) -> str | None:
+    factors = [factor for factor in (_factors(site) or ())[2:] if factor > 4]
+    return f"bilinear by {factors[0]:g}" if factors and _mode(site) == "linear" else None
 
 
 def _resize_nearest(site: Site) -> str | None:
@@ -116,7 +120,7 @@ RULES = (
          "tie the scales of both sides, as `unina-export` does", POOLING, _same_scale, precision="INT8",
          trt=CALIBRATED, effect=Effect.NOTE),
     Rule("pool-xavier", "Pooling", "average on Xavier", "inclusive padding only; Orin takes both", GUIDE,
-         "count the padding, or don't pad"),
+         "count the padding, or don't pad", unchecked="it is about Xavier, the check about Orin"),
     Rule("reduce-max-version", "GlobalMaxPool / ReduceMax", "GlobalMaxPool, ReduceMax", "from TensorRT 8.6.12 on",
          f"{PAGE}; {SOFTWARE}", "use MaxPool with a window up to 8×8", REDUCE_MAX, _reduce_version,
          trt=BEFORE_8_6_12, certainty=Certainty.EXCERPT),
@@ -127,8 +131,9 @@ RULES = (
          "export scales: nn.Upsample(scale_factor=2), or F.interpolate(…, scale_factor=2)", RESIZE,
          _resize_scales_given),
     Rule("resize-mode", "Resize", "mode", "nearest or bilinear", GUIDE, "use nearest", RESIZE, _resize_mode),
-    Rule("resize-factors", "Resize", "scales",
-         "N and C 1; H and W whole numbers, 1 to 32 nearest, 1 to 4 bilinear", GUIDE,
+    Rule("resize-bilinear", "Resize", "scales, bilinear", "1 to 4", GUIDE,
+         "bilinear up to 4, in steps if need be, or nearest up to 32", RESIZE, _resize_bilinear),
+    Rule("resize-factors", "Resize", "scales", "N and C 1; H and W whole numbers, 1 to 32 (bilinear: 1 to 4)", GUIDE,
          "resize by a whole factor; shrink with a strided convolution", RESIZE, _resize_factors),
     Rule("resize-nearest", "Resize", "nearest: how coordinates are rounded",
          "(asymmetric, floor), (half_pixel, round_prefer_floor) or (half_pixel, round_prefer_ceil)", GUIDE,

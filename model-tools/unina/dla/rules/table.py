@@ -41,7 +41,7 @@ def _cells(rule: Rule) -> list[str]:
     return [
         f"`{rule.id}`",
         rule.condition,
-        rule.limit,
+        rule.limit + (f" (no network can break it: {rule.unchecked})" if rule.unchecked else ""),
         ", ".join(operators[:8]) + (", …" if len(operators) > 8 else ""),
         rule.precision,
         str(rule.trt),
