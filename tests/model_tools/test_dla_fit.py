@@ -153,6 +153,7 @@ def test_the_page_says_how_much_slower_fp16_makes_the_shipped_detector() -> None
     network = read_network(ROOT / "recipes-ai" / "unina-model" / "files" / "cones.unina" / "model.onnx")
     whole, half = estimate(network).latency_ms, estimate(network, precision="fp16").latency_ms
     assert f"{half:.1f} ms, {half / whole:.0f} times INT8" in PAGE
+    assert f"an estimated {half / whole:.0f} times slower" in (ROOT / "docs" / "dla.md").read_text()
     tera = 2 * ORIN.fp16_macs_per_cycle * ORIN.clock_mhz / 1e6
     assert f"are {tera:.2f} TFLOPS at 1.6 GHz" in PAGE
 

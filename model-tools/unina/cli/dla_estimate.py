@@ -192,7 +192,7 @@ def document(arguments: argparse.Namespace, found: Estimate, constants: DlaConst
 
 def _energy(arguments: argparse.Namespace, found: Estimate) -> tuple[float, float] | None:
     """Known for whole networks in INT8 on one platform."""
-    if arguments.platform != "agx-orin-64gb" or found.precision != "int8" or not found.complete:
+    if arguments.platform != "agx-orin-64gb" or found.precision != "int8" or not (found.complete and found.latency_ms):
         return None
     return PER_WATT.get((found.mode.name, arguments.sparse))
 
