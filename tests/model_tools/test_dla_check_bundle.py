@@ -72,3 +72,10 @@ def test_from_tensorrt_11_on_what_is_plain_float32_is_not_for_the_dla() -> None:
     assert devices[0] is Device.GPU and devices[3:] == [Device.DLA, Device.DLA]
     half = network(("Relu", [MAPS], {}), kind=onnx.TensorProto.FLOAT16)
     assert check(read_network(half), Context(TensorRt(11, 4, 1), "fp16")).on_dla
+
+
+def test_a_command_for_tensorrt_11_judges_the_network_that_it_builds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dla.main(["command", str(BUNDLE), "--trt", "11.4.1", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert any("model.qdq.onnx" in argument for argument in document["arguments"])
+    assert not any("not for the DLA" in note for note in document["notes"])

@@ -279,7 +279,8 @@ RULES = (
         limit="never on the DLA; uniform and per-channel operands of Add, Sub, Mul, and divisors, become a scale",
         source="jetson_dla_tutorial#3, ultralytics#16449; scales: Deep-Learning-Accelerator-SW, operators/README.md",
         certainty=Certainty.USER,
-        fix="fold it into the convolution before it; compute anchors and grids after the network, on the host",
+        fix="fold it into the convolution before it; ReLU for a maximum with 0, a product for a square; compute "
+        "anchors and grids after the network, on the host",
         check=_constant,
     ),
     Rule(
