@@ -103,9 +103,9 @@ def test_the_terminal_shows_one_row_a_stage(
     monkeypatch.setenv("COLUMNS", "160")
     assert main([str(word) for word in words(place, place / "tiny.unina", "--stages", "fused,onnx")]) == 0
     lines = capsys.readouterr().out.split("stage by stage")[1].splitlines()
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    rows = [line.split() for line in lines if line.startswith(("torch ", "fused ", "onnx ", "qdq ", "host "))]
     assert [row[0] for row in rows] == ["fused", "onnx"]
-    assert rows[0][3:] == [""] * 6 and rows[1][8] == "100.0 ⇄ 100.0"
+    assert len(rows[0]) == 3 and rows[1][8:] == ["100.0", "⇄", "100.0"]
 
 
 def double_a_weight(path: Path) -> None:
