@@ -18,6 +18,9 @@ from unina.data.scenes.render import render_scene
 from unina.data.whole import new_folder
 from unina.data.yolo import format_labels
 
+LOT = 400
+"""Pictures given to the processes at a time."""
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -124,7 +127,8 @@ def _each(write: Callable[[_Job], None], jobs: list[_Job], workers: int) -> Iter
         if main_thread:
             signal.signal(signal.SIGINT, handler)
     with pool:
-        yield from pool.imap_unordered(write, jobs, chunksize=4)
+        for first in range(0, len(jobs), LOT):  # a pool that holds thousands of jobs may hang when it is stopped
+            yield from pool.imap_unordered(write, jobs[first : first + LOT], chunksize=4)
 
 
 def _one_thread() -> None:
