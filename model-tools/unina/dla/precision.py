@@ -1,0 +1,34 @@
+"""Which tensors are float16 when some convolutions run in FP16 ("promoted") and everything else in INT8.
+
+The host engine, the Q/DQ graph and the manifest all ask this one function (docs/integer-semantics.md).
+"""
+
+from collections.abc import Collection
+
+from unina.dla.graph import Conv, Graph
+
+
+def float16_tensors(graph: Graph, promoted: Collection[str]) -> frozenset[str]:
+    """The tensors that are stored as FP16 and need no scale; every other tensor is int8.
+
+    What a promoted convolution writes, after its fused ReLU, is float16 when only promoted convolutions read it, or
+    nothing does (an output of the graph). An INT8 operator among its readers makes it int8 for all of them.
+
+    Args:
+        promoted: names of convolutions, as in layer_precisions.txt.
+
+    Raises:
+        ValueError: a name that is no convolution of the graph.
+    """
+    convolutions = {op.name: op for op in graph.ops if isinstance(op, Conv)}
+    for name in promoted:
+        if name not in convolutions:
+            raise ValueError(f"{name!r} is to run in FP16, but the graph has no convolution of that name")
+    found: set[str] = set()
+    for name in promoted:
+        op = convolutions[name]
+        relu = graph.fused_relu(op)
+        output = op.output if relu is None else relu.output
+        if all(isinstance(reader, Conv) and reader.name in promoted for reader in graph.consumers[output]):
+            found.add(output)
+    return frozenset(found)
