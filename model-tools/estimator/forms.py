@@ -20,7 +20,7 @@ from unina.dla.estimate import (
     weight_bytes,
 )
 from unina.dla.platforms import PowerMode
-from unina.dla.steps import Plan
+from unina.dla.step import Plan
 
 Values = npt.NDArray[np.float64]
 SRAM_BYTES = 1 << 20

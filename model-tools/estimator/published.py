@@ -10,7 +10,8 @@ import networks
 
 from unina.dla.network import Network
 from unina.dla.platforms import PowerMode
-from unina.dla.steps import Plan, plan
+from unina.dla.step import Plan
+from unina.dla.steps import plan
 
 CSV = Path(__file__).with_name("published.csv")
 BUILD: Mapping[str, Callable[[], Network]] = {

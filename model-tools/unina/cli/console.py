@@ -8,6 +8,6 @@ PIPE_WIDTH = 160
 """Columns in a pipe or a file: rich would take 80, and cut what two rows are told apart by."""
 
 
-def stdout_console() -> Console:
+def stdout_console(pipe_width: int = PIPE_WIDTH) -> Console:
     """On standard output, numbers not coloured."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else pipe_width, highlight=False)

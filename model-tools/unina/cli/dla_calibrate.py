@@ -8,21 +8,20 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unina.cli.dla_estimate import fp16_layers, steps_on_dla
-from unina.cli.dla_model import model_path
+from unina.cli.console import stdout_console
+from unina.cli.dla_estimate import steps_on_dla
+from unina.cli.dla_model import fp16_layers, model_path
 from unina.data.whole import check_place, write_whole
 from unina.dla.calibrate import Calibration, Target, calibrate
 from unina.dla.constants import constants_json
 from unina.dla.estimate import UNCERTAINTY, Precision
 from unina.dla.measurements import Measurement, MeasurementError, read_measurements
 from unina.dla.network import NetworkError, read_network
-from unina.dla.steps import Plan
+from unina.dla.step import Plan
 
-PIPE_WIDTH = 160
 EXAMPLES = """examples:
   unina-dla calibrate measurements.csv --output constants.json
   unina-dla estimate cones.unina --constants constants.json
@@ -101,8 +100,9 @@ def check_output(output: Path, read: Sequence[Path]) -> None:
 
 @lru_cache(maxsize=8)
 def _read(model: Path, precision: Precision) -> tuple[Plan, frozenset[str]]:
-    steps, half = steps_on_dla(read_network(model_path(model)), precision)
-    return steps, half.union(fp16_layers(model))
+    network = read_network(model_path(model))
+    steps, half = steps_on_dla(network, precision)
+    return steps, half.union(fp16_layers(model, network))
 
 
 def _target(row: Measurement) -> Target:
@@ -127,7 +127,7 @@ def document(found: Calibration) -> dict[str, object]:
 
 
 def _print(found: Calibration) -> None:
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    console = stdout_console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("row", "model", "layer", "mode"):
         table.add_column(name, overflow="fold")

@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from unina.cli.console import stdout_console
 from unina.cli.dla_lint_cache import BUNDLE_CACHE, version
 from unina.cli.dla_model import add_model_arguments, fp16_layers, model_path
 from unina.dla.cache_file import CacheError, read_cache
@@ -16,7 +16,6 @@ from unina.dla.check import Device, Fix, Report, Verdict, check
 from unina.dla.network import NetworkError, read_network
 from unina.dla.rules import FORMATS, JETPACK_6, Context
 
-PIPE_WIDTH = 160
 QUANTISED_MODEL = "model.qdq.onnx"
 """Of a bundle: what TensorRT 11 builds from."""
 COLOURS = {Device.DLA: "green", Device.DLA_FP16: "yellow", Device.GPU: "red", Device.REMOVED: "dim"}
@@ -129,7 +128,7 @@ def _document(model: Path, report: Report) -> dict[str, object]:
 
 
 def _print(model: Path, report: Report, every: bool) -> None:
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    console = stdout_console()
     context = report.context
     console.print(
         f"[bold]{escape(str(model))}[/bold]: {len(report.verdicts)} nodes, TensorRT {context.trt}, "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from unina.cli.dla_lint_cache import BUNDLE_CACHE, read_text, version
-from unina.cli.dla_model import BUNDLE_MODEL
+from unina.cli.dla_model import BUNDLE_MODEL, LAYER_PRECISIONS, fp16_layers
 from unina.dla.check import Device, check
 from unina.dla.lint_cache import Finding, lint_cache
 from unina.dla.network import Network, NetworkError, read_network
@@ -23,11 +23,9 @@ from unina.dla.trtexec import (
     Pool,
     TrtexecCommand,
     TrtexecError,
-    layer_names,
 )
 
 QDQ_MODEL = "model.qdq.onnx"
-LAYER_PRECISIONS = "layer_precisions.txt"
 LAYOUTS: Mapping[str, Layout] = {"linear": "dla_linear", "hwc4": "dla_hwc4", "chw16": "chw16", "chw32": "chw32"}
 """The manifest's formats (docs/bundle.md) in trtexec's words."""
 EXAMPLES = """examples:
@@ -115,7 +113,7 @@ def compose(arguments: argparse.Namespace) -> tuple[TrtexecCommand, list[str]]:
         for reader in network.consumers.get(tensor.name, ()):
             for problem in tensor.problems("input", reader.op):
                 raise TrtexecError(problem)
-    layers = _fp16_layers(bundle, network)
+    layers = fp16_layers(bundle, network)
     typed = tensorrt.strongly_typed
     sizes = {"dlaSRAM": arguments.sram, "dlaLocalDRAM": arguments.local_dram, "dlaGlobalDRAM": arguments.global_dram}
     pools = {
@@ -177,22 +175,6 @@ def _file(bundle: Path, name: str) -> str:
     if not (bundle / name).is_file():
         raise NetworkError(f"{bundle}: has no {name}; export it again")
     return str(bundle / name)
-
-
-def _fp16_layers(bundle: Path, network: Network) -> tuple[str, ...]:
-    """The layers that stay FP16; trtexec would pass over a name that the network has not without a word."""
-    path = bundle / LAYER_PRECISIONS
-    if not path.is_file():
-        return ()
-    try:
-        layers = layer_names(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # TrtexecError, or not text
-        raise NetworkError(f"{path}: {error}") from error
-    nodes = {node.name for node in network.nodes}
-    for name in layers:
-        if name not in nodes:
-            raise NetworkError(f"{path}: {name}: the network has no such node; export the bundle again")
-    return layers
 
 
 def _rule_notes(network: Network, line: TrtexecCommand) -> list[str]:

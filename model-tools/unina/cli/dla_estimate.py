@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unina.cli.dla_command import LAYER_PRECISIONS
-from unina.cli.dla_model import add_model_arguments, read_model
+from unina.cli.console import stdout_console
+from unina.cli.dla_model import add_model_arguments, fp16_layers, read_model
 from unina.cli.models import size_of
 from unina.data.whole import check_place, write_whole
 from unina.dla.check import Device, check
@@ -27,15 +27,14 @@ from unina.dla.estimate import (
     peak_macs,
 )
 from unina.dla.input_size import at_size
-from unina.dla.network import Network, NetworkError
+from unina.dla.network import Network
 from unina.dla.platforms import PLATFORMS
 from unina.dla.rules import JETPACK_6, Context
 from unina.dla.rules.general import MAX_BATCH
-from unina.dla.steps import CONVOLUTIONS, Plan, plan
-from unina.dla.trtexec import TrtexecError, layer_names
+from unina.dla.step import Plan
+from unina.dla.steps import CONVOLUTIONS, plan
 
 SLOWEST = 10
-PIPE_WIDTH = 160
 EXAMPLES = """examples:
   unina-dla estimate cones.unina                                      in total, and the slowest layers
   unina-dla estimate cones.unina --size 1280x384 --power-mode 30W     another input size, fewer watts
@@ -115,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.size:
             width, height = arguments.size
             network = at_size(network, height, width)
-        fp16 = fp16_layers(arguments.model)
+        fp16 = fp16_layers(arguments.model, network)
     except ValueError as error:
         print(f"unina-dla: {error}", file=sys.stderr)
         return 2
@@ -147,17 +146,6 @@ def steps_on_dla(network: Network, precision: Precision) -> tuple[Plan, frozense
     }
     half = frozenset(v.node.name for v in verdicts if v.device is Device.DLA_FP16 and v.node.op in CONVOLUTIONS)
     return plan(network, elsewhere), half
-
-
-def fp16_layers(model: Path) -> tuple[str, ...]:
-    """Those of a bundle's layer_precisions.txt. Raises NetworkError."""
-    path = model / LAYER_PRECISIONS
-    if not path.is_file():
-        return ()
-    try:
-        return layer_names(path.read_text())
-    except (TrtexecError, UnicodeDecodeError) as error:
-        raise NetworkError(f"{path}: {error}") from error
 
 
 def document(arguments: argparse.Namespace, found: Estimate, constants: DlaConstants) -> dict[str, object]:
@@ -198,7 +186,7 @@ def _energy(arguments: argparse.Namespace, found: Estimate) -> tuple[float, floa
 
 
 def _print(arguments: argparse.Namespace, found: Estimate, constants: DlaConstants) -> None:
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    console = stdout_console()
     mode, layers = found.mode, found.layers
     sparse = ", 2:4 sparse" if arguments.sparse else ""
     where = f"one DLA of {arguments.platform} at {mode.name} ({mode.clock_mhz:g} MHz, memory {mode.emc_mhz:g} MHz)"

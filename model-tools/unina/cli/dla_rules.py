@@ -4,14 +4,13 @@ import argparse
 import json
 import sys
 
-from rich.console import Console
 from rich.table import Table
 
+from unina.cli.console import stdout_console
 from unina.cli.dla_lint_cache import version
 from unina.dla.rules import RULES, Rule
 from unina.dla.rules.table import to_markdown
 
-PIPE_WIDTH = 200
 EXAMPLES = """examples:
   unina-dla rules                      all of them
   unina-dla rules conv                 those about convolutions
@@ -83,5 +82,5 @@ def _print(rules: list[Rule]) -> None:
         table.add_row(
             rule.id, rule.layer, rule.condition, rule.limit, str(rule.trt), effect, rule.certainty.name.lower()
         )
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    console = stdout_console(200)
     console.print(table)

@@ -15,7 +15,7 @@ from unina.dla import least_squares
 from unina.dla.constants import ORIN, DlaConstants
 from unina.dla.estimate import estimate_plan
 from unina.dla.measurements import Measurement, MeasurementError
-from unina.dla.steps import Plan
+from unina.dla.step import Plan
 
 Values = npt.NDArray[np.float64]
 

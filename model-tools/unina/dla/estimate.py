@@ -13,7 +13,8 @@ from unina.dla.constants import ORIN, DlaConstants
 from unina.dla.network import Network
 from unina.dla.platforms import MAXN, PowerMode
 from unina.dla.rules.general import MAX_BATCH
-from unina.dla.steps import Convolution, Map, NotEstimated, Plan, Step, plan
+from unina.dla.step import Convolution, Map, NotEstimated, Plan, Step
+from unina.dla.steps import plan
 
 Precision = Literal["int8", "fp16"]
 BYTES: dict[Precision, int] = {"int8": 1, "fp16": 2}

@@ -20,7 +20,8 @@ from unina.dla.constants import ORIN, DlaConstants
 from unina.dla.estimate import estimate_plan
 from unina.dla.network import Network, Node
 from unina.dla.platforms import PowerMode
-from unina.dla.steps import Map, Plan, Step, plan
+from unina.dla.step import Map, Plan, Step
+from unina.dla.steps import plan
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from unina.dla.network import Network, Node
 from unina.dla.rules import Context, Site, operators, sparsity
+from unina.dla.step import Convolution, Map, NotEstimated, Plan, Step
 
 CONVOLUTIONS = operators.CONVOLUTION | operators.DECONVOLUTION | operators.FULLY_CONNECTED
 """The last two with constant second operand: 1×1 convolutions."""
@@ -32,88 +33,6 @@ SPARSITY = tuple(rule for rule in sparsity.RULES if rule.id not in {"sparsity-pa
 and the limit on weights, which the published gains contradict (docs/estimator.md, Where it is weak)."""
 LARGEST_AVERAGE = 8
 """Window of average pooling; a global average over more is no pooling that TensorRT gives to the DLA."""
-
-
-@dataclass(frozen=True)
-class Map:
-    """A tensor of one image: `cells` positions of `channels` values."""
-
-    name: str
-    channels: int
-    cells: int
-    picture: bool = False
-    """of the network's inputs, with at most 4 channels: stored as 4 a pixel (HWC4) or 1"""
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """What the multipliers have to do for one image."""
-
-    inputs: int
-    outputs: int
-    taps: int
-    """weights of a kernel in one plane, 9 of a 3×3"""
-    groups: int
-    cells: int
-    """at which the kernel is laid on: of the output, or of the input when transposed"""
-    strided: bool
-    """with a stride, and larger than 1×1"""
-    skips_zeros: bool = False
-    """in INT8, when 2 of 4 weights are zero"""
-
-    @property
-    def weights(self) -> int:
-        return self.inputs // self.groups * self.outputs * self.taps
-
-    @property
-    def macs(self) -> int:
-        return self.cells * self.weights
-
-    @property
-    def depthwise(self) -> bool:
-        return self.groups > 1 and self.groups == self.inputs == self.outputs
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operator and what the DLA runs inside it."""
-
-    name: str
-    """of the operator that gives the step its name"""
-    kind: str
-    """such as "Conv 3×3/2 + Relu" """
-    nodes: tuple[str, ...]
-    """all operators in it"""
-    reads: tuple[Map, ...]
-    writes: Map
-    shape: tuple[int, ...]
-    """of the tensor that it writes"""
-    convolution: Convolution | None = None
-    passed: int = 0
-    """elements through the processors for pooling, resizing and point-wise work"""
-    smooth: int = 0
-    """elements through the look-up table, after the convolution"""
-    constant_bytes: int = 0
-    """of per-element constants, 4 bytes each"""
-    free: bool = False
-    """costs neither time nor traffic: a concat, a change of shape that moves nothing"""
-
-
-@dataclass(frozen=True)
-class NotEstimated:
-    """An operator without an estimate, and why."""
-
-    name: str
-    op: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All steps of a network, for one image."""
-
-    steps: tuple[Step, ...]
-    missing: tuple[NotEstimated, ...]
 
 
 @dataclass(frozen=True)
