@@ -5,6 +5,9 @@ The host engine, the Q/DQ graph and the manifest all ask this one function (docs
 
 from collections.abc import Collection
 
+import numpy as np
+import numpy.typing as npt
+
 from unina.dla.graph import Conv, Graph
 
 
@@ -32,3 +35,17 @@ def float16_tensors(graph: Graph, promoted: Collection[str]) -> frozenset[str]:
         if all(isinstance(reader, Conv) and reader.name in promoted for reader in graph.consumers[output]):
             found.add(output)
     return frozenset(found)
+
+
+def float16_weight(op: Conv) -> npt.NDArray[np.float16]:
+    """The weights of a convolution in FP16, rounded half to even: O×(I/groups)×k_h×k_w.
+
+    Raises:
+        ValueError: a weight is too large for FP16; the text names the layer.
+    """
+    with np.errstate(over="ignore"):
+        weight = op.weight.astype(np.float16)
+    if not np.isfinite(weight).all():
+        largest = float(np.abs(op.weight).max())
+        raise ValueError(f"{op.name}: a weight of {largest:g} has no place in FP16 (65504 at most); leave it in INT8")
+    return weight

@@ -1,10 +1,11 @@
-"""Lowers a deploy graph to the integers of the host engine: the `host.loadable` of docs/bundle.md.
+"""Lowers a deploy graph to the integers of the host engine, and to FP16 where a layer is promoted: `host.loadable`.
 
-Numbers follow docs/integer-semantics.md to the order of the float32 operations.
+The format is that of docs/bundle.md. Numbers follow docs/integer-semantics.md to the order of the float32 operations.
 """
 
 import json
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unina.dla.graph import Add, Concat, Conv, Graph, MaxPool, Op, Relu, Resize
+from unina.dla.precision import float16_tensors, float16_weight
 from unina.dla.scales import ScaleMap, scale_bits
 from unina.dla.weights import quantise_conv
 
@@ -21,16 +23,22 @@ Rounding = Literal["half-away", "half-even"]
 
 
 class LoweringError(ValueError):
-    """The graph cannot be computed in int32 or float32; the text names the operator and the numbers."""
+    """The graph cannot be computed in int32, float32 or FP16; the text names the operator and the numbers."""
 
 
-def lower(graph: Graph, scales: ScaleMap, rounding: Rounding = "half-away") -> bytes:
+def lower(graph: Graph, scales: ScaleMap, rounding: Rounding = "half-away", promoted: Collection[str] = ()) -> bytes:
     """The bytes of the loadable.
 
+    Args:
+        promoted: names of the convolutions that run in FP16; without any, the loadable is of version 1.
+
     Raises:
-        ScaleError: a tensor of the graph has no scale.
-        LoweringError: an accumulator could overflow, a multiplier is not finite, or scales that must be equal differ.
+        ScaleError: an int8 tensor of the graph has no scale.
+        LoweringError: an accumulator could overflow, a multiplier is not finite, scales that must be equal differ, or
+            a weight is too large for FP16.
+        ValueError: a promoted layer that is no convolution of the graph.
     """
+    float16 = float16_tensors(graph, promoted)
     data = _Data()
     ops: list[dict[str, Any]] = []
     fused: set[str] = set()
@@ -42,14 +50,19 @@ def lower(graph: Graph, scales: ScaleMap, rounding: Rounding = "half-away") -> b
             fused.add(relu.output)
         output = op.output if relu is None else relu.output
         head = {"type": type(op).__name__.lower(), "name": op.name, "inputs": list(op.inputs), "output": output}
-        ops.append(head | _body(op, output, relu is not None, scales, data))
+        if op.name in promoted and isinstance(op, Conv):
+            scale = None if output in float16 else scales[output]
+            ops.append(head | _float_conv(op, scale, relu is not None, data))
+        else:
+            ops.append(head | _body(op, output, relu is not None, scales, data))
     written = {*graph.inputs, *(op["output"] for op in ops)}
     header = {
-        "version": 1,
+        "version": 2 if promoted else 1,
         "rounding": rounding,
         "data_bytes": len(data.bytes),
         "tensors": [
-            {"name": name, "shape": list(shape), "scale_bits": scales.bits(name)}
+            {"name": name, "shape": list(shape)}
+            | ({"type": "float16"} if name in float16 else {"scale_bits": scales.bits(name)})
             for name, shape in graph.shapes.items()
             if name in written
         ],
@@ -110,6 +123,33 @@ def _conv(op: Conv, output: str, relu: bool, scales: ScaleMap, data: _Data) -> d
         multiplier = (input_scale * integers.scale) / output_scale  # float32 at every step
     assert multiplier.dtype == np.float32
     _require_finite(op, multiplier)
+    return _window(op, relu) | {
+        "weights": data.add(integers.weight),
+        "bias": data.add(integers.bias),
+        "multiplier": data.add(multiplier),
+    }
+
+
+def _float_conv(op: Conv, output_scale: np.float32 | None, relu: bool, data: _Data) -> dict[str, Any]:
+    """A promoted convolution; output_scale: None where what it writes stays FP16."""
+    try:
+        weight = float16_weight(op)
+    except ValueError as error:
+        raise LoweringError(str(error)) from error
+    body = _window(op, relu) | {
+        "precision": "float16",
+        "weights": data.add(weight),
+        "bias": data.add(op.bias.astype(np.float32)),
+    }
+    if output_scale is not None:
+        with np.errstate(over="ignore"):
+            inverse = np.float32(1) / output_scale
+        _require_finite(op, np.array([inverse]))
+        body["inverse_scale_bits"] = scale_bits(inverse)
+    return body
+
+
+def _window(op: Conv, relu: bool) -> dict[str, Any]:
     return {
         "kernel": list(op.kernel),
         "stride": list(op.stride),
@@ -117,9 +157,6 @@ def _conv(op: Conv, output: str, relu: bool, scales: ScaleMap, data: _Data) -> d
         "dilation": list(op.dilation),
         "groups": op.groups,
         "relu": relu,
-        "weights": data.add(integers.weight),
-        "bias": data.add(integers.bias),
-        "multiplier": data.add(multiplier),
     }
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 
 import unina
 from unina.dla.graph import Graph
+from unina.dla.precision import float16_tensors
 from unina.dla.scales import ScaleMap
 from unina.evaluate import Head, Metrics
 from unina.export.lower import Rounding
@@ -20,6 +21,8 @@ SCHEMA = 1
 MAX_DETECTIONS = 300
 INPUT_FORMAT, OUTPUT_FORMAT = "hwc4", "chw32"
 """The DLA's native INT8 layouts of a three-channel input and of its outputs: nothing is reformatted on the GPU."""
+FLOAT16_FORMAT = "chw16"
+"""The same of an output in FP16."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,18 @@ def manifest(
     provenance: Provenance,
     accuracy: Mapping[str, Metrics],
     parity: Sequence[Mapping[str, Any]],
+    promoted: Collection[str] = (),
 ) -> dict[str, Any]:
     """The manifest as plain values.
 
+    Args:
+        promoted: names of the convolutions that run in FP16.
+
     Raises:
-        ValueError: class names that cannot stand in labels.txt.
+        ValueError: class names that cannot stand in labels.txt, or a promoted layer that the graph does not have.
     """
     labels(classes)
+    float16 = float16_tensors(graph, promoted)
     roles = [
         *((n, "input", INPUT_FORMAT) for n in graph.inputs),
         *((n, "output", OUTPUT_FORMAT) for n in graph.outputs),
@@ -87,15 +95,17 @@ def manifest(
         "levels": [{"stride": stride, "class": class_map, "box": box_map} for stride, class_map, box_map in maps],
         "reg_max": head.reg_max,
         "tensors": [
-            {
-                "name": tensor,
-                "role": role,
-                "shape": list(graph.shapes[tensor]),
-                "dtype": "int8",
-                "scale": float(scales[tensor]),
-                "scale_bits": scales.bits(tensor),
-                "format": layout,
-            }
+            {"name": tensor, "role": role, "shape": list(graph.shapes[tensor])}
+            | (
+                {"dtype": "float16", "format": FLOAT16_FORMAT}
+                if tensor in float16
+                else {
+                    "dtype": "int8",
+                    "scale": float(scales[tensor]),
+                    "scale_bits": scales.bits(tensor),
+                    "format": layout,
+                }
+            )
             for tensor, role, layout in roles
         ],
         "thresholds": [round(value, 4) for value in thresholds],
