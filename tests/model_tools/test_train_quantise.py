@@ -26,7 +26,7 @@ from unina.model import Detector, ModelSpec, load_checkpoint, save_checkpoint
 from unina.train import RunSpec
 from unina.train.mixture import load_mixture
 from unina.train.quantise_spec import QuantiseSpec
-from unina.train.quantised import QuantisedDetector, rounded
+from unina.train.quantised import QuantisedDetector, requantised
 from unina.train.trainer import Interrupted, Trainer, TrainingError, Watch
 
 SMALL = ModelSpec(input_height=96, input_width=96)
@@ -84,7 +84,11 @@ def test_what_trains_is_what_the_engine_computes_bit_for_bit(rounding: str, bloc
                 np.testing.assert_array_equal(steps, theirs[name], err_msg=name)
 
 
-@given(st.floats(-200, 200, width=32))
+def rounded(x: torch.Tensor, half_even: bool) -> torch.Tensor:
+    return requantised(x, torch.tensor(1.0), relu=False, half_even=half_even)
+
+
+@given(st.floats(-128, 127, width=32))
 def test_rounding_is_to_the_nearest_and_ties_go_where_they_should(value: float) -> None:
     x = torch.tensor(value)
     assert float(rounded(x, half_even=True)) == np.rint(np.float32(value))
@@ -112,11 +116,31 @@ def test_gradients_reach_every_branch_of_every_deployed_block_and_the_scales() -
     assert len(moved) == len(network.groups) - len(network.fixed)
 
 
+def test_values_beyond_int8_are_clamped_and_stop_the_gradient() -> None:
+    x = torch.tensor([[127.4, 127.6], [-128.4, -129.0], [-0.2, 0.2]], requires_grad=True)
+    two_sided = requantised(x, torch.tensor(1.0), relu=False, half_even=False)
+    assert two_sided.tolist() == [[127, 127], [-128, -128], [0, 0]]
+    two_sided.sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None and x.grad.tolist() == [[1, 0], [1, 0], [1, 1]]
+    x.grad = None
+    one_sided = requantised(x, torch.tensor(1.0), relu=True, half_even=False)
+    assert one_sided.tolist() == [[127, 127], [0, 0], [0, 0]]
+    one_sided.sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad.tolist() == [[1, 0], [0, 0], [0, 1]]
+
+
+def test_the_multipliers_of_channels_get_a_gradient_each() -> None:
+    x = torch.tensor([[[[2.0, 3.0]], [[5.0, 999.0]]]])  # N×C×H×W; the last is clamped
+    multiplier = torch.tensor([1.0, 0.5]).reshape(1, 2, 1, 1).requires_grad_()
+    requantised(x, multiplier, relu=False, half_even=True).sum().backward()  # type: ignore[no-untyped-call]
+    assert multiplier.grad is not None and multiplier.grad.flatten().tolist() == [5, 5]
+
+
 def test_the_scales_gradient_is_that_of_lsq() -> None:
     """d(q·s)/ds = round(x/s) − x/s inside the range, ±127 or −128 outside (arXiv 1902.08153, equation 3)."""
     x = torch.tensor([0.3, 0.9, 2.2, 400.0, -400.0], dtype=torch.float64)
     s = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
-    total = (rounded(x / s, half_even=True).clamp(-128, 127) * s).sum()
+    total = (requantised(x, 1 / s, relu=False, half_even=True) * s).sum()
     total.backward()  # type: ignore[no-untyped-call]
     inside = x[:3] / 0.5
     assert float(s.grad) == pytest.approx(float((inside.round() - inside).sum() + 127 - 128))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ and a trained detector comes out, and its fused kernels are what the export will
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,24 +33,53 @@ HEAD, TRAINED_HEAD = "head.", "one_to_one."
 SMALLEST = float(np.finfo(np.float32).tiny)
 
 
+HALF = 0.5 - 2.0**-25
+"""The float32 before 0.5: added to a magnitude and truncated, it rounds ties up and nothing else."""
+
+
+def nearest_(x: Tensor, half_even: bool) -> Tensor:
+    """The nearest integers, in place; ties to even or away from zero."""
+    return x.round_() if half_even else x.add_(torch.copysign(x.new_tensor(HALF), x)).trunc_()
+
+
+class _Requantise(torch.autograd.Function):
+    """int8 of accumulators; the gradient passes the rounding unchanged and stops where a clamp or ReLU does."""
+
+    @staticmethod
+    def forward(ctx: Any, total: Tensor, multiplier: Tensor, relu: bool, half_even: bool) -> Tensor:
+        q = nearest_(total * multiplier, half_even)
+        ctx.save_for_backward(total, multiplier, ((total > 0) if relu else (q >= -128)) & (q <= 127))
+        return q.clamp_(0 if relu else -128, 127)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        total, multiplier, inside = ctx.saved_tensors
+        passed = gradients[0] * inside
+        over = [axis for axis in range(total.dim()) if multiplier.dim() == 0 or multiplier.shape[axis] == 1]
+        moved = (passed * total).sum(dim=over).reshape(multiplier.shape)
+        return passed.mul_(multiplier), moved, None, None
+
+
 class _Round(torch.autograd.Function):
-    """Rounds; the gradient passes unchanged."""
+    """The nearest integers, ties to even; the gradient passes unchanged."""
 
     @staticmethod
-    def forward(ctx: object, x: Tensor, half_even: bool) -> Tensor:
-        if half_even:
-            return x.round()
-        whole = x.trunc()
-        return whole + torch.where((x - whole).abs() >= 0.5, x.sign(), torch.zeros_like(x))
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.round()
 
     @staticmethod
-    def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0], None
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
 
 
-def rounded(x: Tensor, half_even: bool) -> Tensor:
-    """The nearest integers, ties to even or away from zero, with a straight-through gradient."""
-    return _Round.apply(x, half_even)  # type: ignore[no-untyped-call, no-any-return]
+def requantised(total: Tensor, multiplier: Tensor, relu: bool, half_even: bool) -> Tensor:
+    """int8 values of accumulators, a ReLU applied; `multiplier`: above 0, a scalar or, as 1×C×1×1, one a channel."""
+    return _Requantise.apply(total, multiplier, relu, half_even)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def rounded(x: Tensor) -> Tensor:
+    """The nearest integers, ties to even, with a straight-through gradient."""
+    return _Round.apply(x)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def damped(x: Tensor, part: float) -> Tensor:
@@ -183,7 +213,7 @@ class QuantisedDetector(nn.Module):
             case Add():
                 total = read[0] + read[1]
                 if quantised:
-                    total = self._stored(total * (self.scale(op.inputs[0]) / self.scale(stored)))
+                    return self._stored(total, self.scale(op.inputs[0]) / self.scale(stored), relu)
                 return total.relu() if relu else total
             case Relu():
                 return read[0].relu()
@@ -205,14 +235,13 @@ class QuantisedDetector(nn.Module):
             return y.relu() if relu else y
         source, target = self.scale(op.inputs[0]), self.scale(stored)
         per_channel = weight_scales(weight.detach(), bias.detach(), source.detach())
-        integers = rounded(weight / per_channel[:, None, None, None], half_even=True).clamp(-127, 127)
-        offset = rounded(bias / (source.detach() * per_channel), half_even=True).clamp(-BIAS_LIMIT, BIAS_LIMIT)
+        integers = rounded(weight / per_channel[:, None, None, None]).clamp(-127, 127)
+        offset = rounded(bias / (source.detach() * per_channel)).clamp(-BIAS_LIMIT, BIAS_LIMIT)
         total = F.conv2d(padded, integers, offset, op.stride, 0, op.dilation, op.groups)
-        y = self._stored(total * ((source * per_channel) / target)[None, :, None, None])
-        return y.relu() if relu else y
+        return self._stored(total, ((source * per_channel) / target)[None, :, None, None], relu)
 
-    def _stored(self, x: Tensor) -> Tensor:
-        return rounded(x, self.quantise.rounding == "half-even").clamp(-128, 127)
+    def _stored(self, total: Tensor, multiplier: Tensor, relu: bool) -> Tensor:
+        return requantised(total, multiplier, relu, self.quantise.rounding == "half-even")
 
 
 class QuantisedDeployed(nn.Module):
