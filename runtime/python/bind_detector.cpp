@@ -119,19 +119,25 @@ struct HeldMap {
 
   HeldMap(const py::array& map, const std::string& name, std::optional<float> scale) {
     const bool int8 = py::isinstance<py::array_t<std::int8_t>>(map);
+    const bool float16 = map.dtype().equal(py::dtype("float16"));
     const bool float32 = py::isinstance<py::array_t<float>>(map);
-    if (!(int8 || float32) || map.ndim() != 3 || map.size() == 0) {
-      throw Error(name + ": expected an int8 or float32 array of channels x height x width, got " +
-                  describe(map));
+    if (!(int8 || float16 || float32) || map.ndim() != 3 || map.size() == 0) {
+      throw Error(
+          name + ": expected an int8, float16 or float32 array of channels x height x width, got " +
+          describe(map));
     }
+    if (!int8) scale.reset();
     if (int8 && !scale) throw Error(name + ": an int8 map needs its scale; pass scales=");
     if (map.shape(0) > 1 << 20 || map.shape(1) > 1 << 20 || map.shape(2) > 1 << 20) {
       throw Error(name + ": absurd shape " + describe(map));
     }
     array = py::array::ensure(map, py::array::c_style);
-    format = TensorFormat::packed(int8 ? DataType::kInt8 : DataType::kFloat32, Layout::kLinear,
-                                  static_cast<int>(map.shape(0)), static_cast<int>(map.shape(1)),
-                                  static_cast<int>(map.shape(2)), scale.value_or(1.0f));
+    const DataType type = int8      ? DataType::kInt8
+                          : float16 ? DataType::kFloat16
+                                    : DataType::kFloat32;
+    format = TensorFormat::packed(type, Layout::kLinear, static_cast<int>(map.shape(0)),
+                                  static_cast<int>(map.shape(1)), static_cast<int>(map.shape(2)),
+                                  scale.value_or(1.0f));
   }
 };
 

@@ -1,4 +1,4 @@
-// HostEngine for Python: NumPy int8 NCHW in and out, the engine's own formats inside.
+// HostEngine for Python: NumPy NCHW in and out, the engine's own formats inside.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -17,7 +17,7 @@ namespace {
 
 using Array = py::array_t<std::int8_t, py::array::c_style>;
 
-std::string tensor_text(const TensorFormat& f) {
+std::string tensor_text(const TensorFormat& f) {  // of an input
   return "int8 1x" + std::to_string(f.channels) + "x" + std::to_string(f.height) + "x" +
          std::to_string(f.width);
 }
@@ -33,12 +33,13 @@ void pack(const std::int8_t* from, const TensorView& to) {
     }
 }
 
-void unpack(const TensorView& from, std::int8_t* to) {
-  const auto* data = static_cast<const std::int8_t*>(from.data);
+template <typename T>
+void unpack(const TensorView& from, T* to) {
   const auto step = static_cast<std::size_t>(from.format.channels_per_pixel());
   for (int c = 0; c < from.format.channels; ++c)
     for (int y = 0; y < from.format.height; ++y) {
-      const std::int8_t* row = data + from.format.offset(c, y, 0);
+      const auto* row = reinterpret_cast<const T*>(static_cast<const std::uint8_t*>(from.data) +
+                                                   from.format.offset(c, y, 0));
       for (int x = 0; x < from.format.width; ++x) *to++ = row[static_cast<std::size_t>(x) * step];
     }
 }
@@ -79,10 +80,12 @@ class PythonEngine {
 
   static py::list describe(const std::vector<TensorView>& views) {
     py::list result;
-    for (const TensorView& view : views)
-      result.append(py::make_tuple(
-          view.name, py::make_tuple(1, view.format.channels, view.format.height, view.format.width),
-          view.format.scale));
+    for (const TensorView& view : views) {
+      const TensorFormat& f = view.format;
+      const bool int8 = f.type == DataType::kInt8;
+      result.append(py::make_tuple(view.name, py::make_tuple(1, f.channels, f.height, f.width),
+                                   int8 ? py::object(py::float_(f.scale)) : py::none()));
+    }
     return result;
   }
 
@@ -93,20 +96,27 @@ class PythonEngine {
     std::vector<Array> arrays;  // keeps what is read below alive while Python runs on
     for (const TensorView& view : engine_->inputs()) arrays.push_back(feed(feeds, view));
     if (feeds.size() != arrays.size()) refuse_unknown(feeds);
-    std::vector<Array> results;
+    std::vector<py::array> results;
     for (const TensorView& view : engine_->outputs())
       results.emplace_back(
+          py::dtype(view.format.type == DataType::kInt8 ? "int8" : "float16"),
           std::vector<py::ssize_t>{1, view.format.channels, view.format.height, view.format.width});
     std::vector<const std::int8_t*> from;
-    std::vector<std::int8_t*> to;
+    std::vector<void*> to;
     for (const Array& array : arrays) from.push_back(array.data());
-    for (Array& array : results) to.push_back(array.mutable_data());
+    for (py::array& array : results) to.push_back(array.mutable_data());
     {
       const py::gil_scoped_release free_python;
       const std::lock_guard<std::mutex> one_at_a_time(mutex_);
       for (std::size_t i = 0; i < from.size(); ++i) pack(from[i], engine_->inputs()[i]);
       engine_->infer();
-      for (std::size_t i = 0; i < to.size(); ++i) unpack(engine_->outputs()[i], to[i]);
+      for (std::size_t i = 0; i < to.size(); ++i) {
+        const TensorView& view = engine_->outputs()[i];
+        if (view.format.type == DataType::kInt8)
+          unpack(view, static_cast<std::int8_t*>(to[i]));
+        else
+          unpack(view, static_cast<std::uint16_t*>(to[i]));
+      }
     }
     py::dict named;
     for (std::size_t i = 0; i < results.size(); ++i)
@@ -170,11 +180,10 @@ arithmetic. Raises UninaError naming file and reason.)")
       .def_property_readonly("inputs", &PythonEngine::inputs,
                              "[(name, (1, C, H, W), scale)], real = scale * int8")
       .def_property_readonly("outputs", &PythonEngine::outputs,
-                             "[(name, (1, C, H, W), scale)], real = scale * int8")
-      .def(
-          "run", &PythonEngine::run, py::arg("feeds"),
-          "{input name: int8 [1,C,H,W]} -> {output name: int8 [1,C,H,W]}. Raises UninaError when a "
-          "name, dtype or shape does not fit.")
+                             "[(name, (1, C, H, W), scale)], real = scale * int8; None: float16")
+      .def("run", &PythonEngine::run, py::arg("feeds"),
+           "{input name: int8 [1,C,H,W]} -> {output name: int8 or float16 [1,C,H,W]}. Raises "
+           "UninaError when a name, dtype or shape does not fit.")
       .def("infer", &PythonEngine::infer,
            "Runs the network on what the last run() left in the input buffers: for timing.");
 }

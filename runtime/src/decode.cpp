@@ -7,6 +7,7 @@
 #include <string>
 #include <variant>
 
+#include "float16.h"
 #include "unina/error.h"
 
 namespace unina {
@@ -16,19 +17,29 @@ constexpr int kSides = 4;  // left, top, right, bottom
 
 float sigmoid(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
 
-// An int8 map: everything that is a function of one stored value is a table.
-class Int8Map {
- public:
+// How a map stores its values, and what they are read as: int8 stays an integer.
+struct Int8 {
+  using Stored = std::int8_t;
   using Value = std::int8_t;
+  static Value read(Stored stored) { return stored; }
+};
+struct Float16 {
+  using Stored = std::uint16_t;
+  using Value = float;
+  static Value read(Stored stored) { return float_from_float16(stored); }
+};
+struct Float32 {
+  using Stored = float;
+  using Value = float;
+  static Value read(Stored stored) { return stored; }
+};
 
-  Int8Map(const TensorFormat& classes, const TensorFormat& boxes,
-          const std::vector<float>& thresholds)
-      : box_scale_(boxes.scale) {
-    for (int i = 0; i < 256; ++i) {
-      scores_[static_cast<std::size_t>(i)] = sigmoid(classes.scale * static_cast<float>(i - 128));
-      // exp(v_j - v_max) for a difference of i steps
-      weights_[static_cast<std::size_t>(i)] = std::exp(-boxes.scale * static_cast<float>(i));
-    }
+// A class map of int8: everything that is a function of one stored value is a table.
+class Int8Classes : public Int8 {
+ public:
+  Int8Classes(float scale, const std::vector<float>& thresholds) {
+    for (int i = 0; i < 256; ++i)
+      scores_[static_cast<std::size_t>(i)] = sigmoid(scale * static_cast<float>(i - 128));
     // Scores do not fall with the stored value, so the first that reaches the threshold decides.
     for (const float threshold : thresholds) {
       const auto first = std::lower_bound(scores_.begin(), scores_.end(), threshold);
@@ -40,24 +51,19 @@ class Int8Map {
   bool may_pass(Value value) const { return value >= least_of_all_; }
   bool passes(Value value, std::size_t c) const { return value >= least_[c]; }
   float score(Value value) const { return scores_[static_cast<std::size_t>(value + 128)]; }
-  float real(Value value) const { return box_scale_ * static_cast<float>(value); }
-  float weight(Value value, Value most) const {
-    return weights_[static_cast<std::size_t>(most - value)];
-  }
 
  private:
   std::array<float, 256> scores_;
-  std::array<float, 256> weights_;
   std::vector<int> least_;
   int least_of_all_;
-  float box_scale_;
 };
 
-class FloatMap {
+template <typename Storage>
+class FloatClasses : public Storage {
  public:
   using Value = float;
 
-  explicit FloatMap(const std::vector<float>& thresholds) : thresholds_(thresholds) {
+  explicit FloatClasses(const std::vector<float>& thresholds) : thresholds_(thresholds) {
     // Slightly below the logit of the least threshold: a cheap first test; the score itself
     // decides.
     const double least = *std::min_element(thresholds.begin(), thresholds.end());
@@ -67,13 +73,51 @@ class FloatMap {
   bool may_pass(Value value) const { return value >= least_of_all_; }
   bool passes(Value value, std::size_t c) const { return sigmoid(value) >= thresholds_[c]; }
   float score(Value value) const { return sigmoid(value); }
-  float real(Value value) const { return value; }
-  float weight(Value value, Value most) const { return std::exp(value - most); }
 
  private:
   std::vector<float> thresholds_;
   float least_of_all_;
 };
+
+// A box map: a bin's weight is exp(v_j - v_max), for int8 a table over the difference in steps.
+class Int8Boxes : public Int8 {
+ public:
+  explicit Int8Boxes(float scale) : scale_(scale) {
+    for (int i = 0; i < 256; ++i)
+      weights_[static_cast<std::size_t>(i)] = std::exp(-scale * static_cast<float>(i));
+  }
+
+  float real(Value value) const { return scale_ * static_cast<float>(value); }
+  float weight(Value value, Value most) const {
+    return weights_[static_cast<std::size_t>(most - value)];
+  }
+
+ private:
+  std::array<float, 256> weights_;
+  float scale_;
+};
+
+template <typename Storage>
+class FloatBoxes : public Storage {
+ public:
+  float real(float value) const { return value; }
+  float weight(float value, float most) const { return std::exp(value - most); }
+};
+
+using Classes = std::variant<Int8Classes, FloatClasses<Float16>, FloatClasses<Float32>>;
+using Boxes = std::variant<Int8Boxes, FloatBoxes<Float16>, FloatBoxes<Float32>>;
+
+Classes classes_of(const TensorFormat& format, const std::vector<float>& thresholds) {
+  if (format.type == DataType::kInt8) return Int8Classes(format.scale, thresholds);
+  if (format.type == DataType::kFloat16) return FloatClasses<Float16>(thresholds);
+  return FloatClasses<Float32>(thresholds);
+}
+
+Boxes boxes_of(const TensorFormat& format) {
+  if (format.type == DataType::kInt8) return Int8Boxes(format.scale);
+  if (format.type == DataType::kFloat16) return FloatBoxes<Float16>();
+  return FloatBoxes<Float32>();
+}
 
 // Where one row of a map lies: the channels' first elements, and the step from a cell to the next.
 struct MapRow {
@@ -90,9 +134,10 @@ struct MapRow {
           static_cast<const std::uint8_t*>(data) + format.offset(c, y, 0);
     }
   }
-  template <typename Value>
-  Value at(std::size_t channel, int x) const {
-    return *reinterpret_cast<const Value*>(channels[channel] + static_cast<std::size_t>(x) * step);
+  template <typename Map>
+  typename Map::Value at(std::size_t channel, int x) const {
+    return Map::read(*reinterpret_cast<const typename Map::Stored*>(
+        channels[channel] + static_cast<std::size_t>(x) * step));
   }
 };
 
@@ -102,22 +147,23 @@ float distance(const Map& map, const MapRow& boxes, int side, int reg_max, int x
   using Value = typename Map::Value;
   const std::size_t begin = static_cast<std::size_t>(side) * static_cast<std::size_t>(reg_max);
   const std::size_t end = begin + static_cast<std::size_t>(reg_max);
-  if (reg_max == 1) return std::max(0.0f, map.real(boxes.at<Value>(begin, x)));
-  Value most = boxes.at<Value>(begin, x);
-  for (std::size_t j = begin + 1; j < end; ++j) most = std::max(most, boxes.at<Value>(j, x));
+  if (reg_max == 1) return std::max(0.0f, map.real(boxes.at<Map>(begin, x)));
+  Value most = boxes.at<Map>(begin, x);
+  for (std::size_t j = begin + 1; j < end; ++j) most = std::max(most, boxes.at<Map>(j, x));
   float sum = 0.0f, moment = 0.0f;
   for (std::size_t j = begin; j < end; ++j) {
-    const float weight = map.weight(boxes.at<Value>(j, x), most);
+    const float weight = map.weight(boxes.at<Map>(j, x), most);
     sum += weight;
     moment += weight * static_cast<float>(j - begin);
   }
   return moment / sum;
 }
 
-template <typename Map>
-void decode_level(const Map& map, const LevelFormat& level, int reg_max, const LevelMaps& maps,
-                  const Placement& placement, Detections& found) {
-  using Value = typename Map::Value;
+template <typename ClassMap, typename BoxMap>
+void decode_level(const ClassMap& class_map, const BoxMap& box_map, const LevelFormat& level,
+                  int reg_max, const LevelMaps& maps, const Placement& placement,
+                  Detections& found) {
+  using Value = typename ClassMap::Value;
   MapRow classes(level.classes), boxes(level.boxes);
   const auto stride = static_cast<float>(level.stride);
   const auto count = static_cast<std::size_t>(level.classes.channels);
@@ -126,17 +172,17 @@ void decode_level(const Map& map, const LevelFormat& level, int reg_max, const L
     bool boxes_here = false;
     for (int x = 0; x < level.classes.width; ++x) {
       // Nearly every cell is background: its largest logit reaches no class's threshold.
-      Value most = classes.at<Value>(0, x);
-      for (std::size_t c = 1; c < count; ++c) most = std::max(most, classes.at<Value>(c, x));
-      if (!map.may_pass(most)) continue;
+      Value most = classes.at<ClassMap>(0, x);
+      for (std::size_t c = 1; c < count; ++c) most = std::max(most, classes.at<ClassMap>(c, x));
+      if (!class_map.may_pass(most)) continue;
       std::size_t best = 0;
-      while (best + 1 < count && !(classes.at<Value>(best, x) == most)) ++best;
-      if (!map.passes(most, best)) continue;
+      while (best + 1 < count && !(classes.at<ClassMap>(best, x) == most)) ++best;
+      if (!class_map.passes(most, best)) continue;
       if (!boxes_here) boxes.move_to(level.boxes, maps.boxes, y);
       boxes_here = true;
       std::array<float, kSides> side;
       for (int s = 0; s < kSides; ++s) {
-        side[static_cast<std::size_t>(s)] = distance(map, boxes, s, reg_max, x) * stride;
+        side[static_cast<std::size_t>(s)] = distance(box_map, boxes, s, reg_max, x) * stride;
       }
       const float center_x = (static_cast<float>(x) + 0.5f) * stride;
       const float center_y = (static_cast<float>(y) + 0.5f) * stride;
@@ -144,7 +190,7 @@ void decode_level(const Map& map, const LevelFormat& level, int reg_max, const L
           {center_x - side[0], center_y - side[1], center_x + side[2], center_y + side[3]});
       // Written so that a NaN, which compares false, is dropped too.
       if (!(box.x1 > box.x0 && box.y1 > box.y0)) continue;
-      found.push_back({box, map.score(most), static_cast<int>(best)});
+      found.push_back({box, class_map.score(most), static_cast<int>(best)});
     }
   }
 }
@@ -171,10 +217,6 @@ void require_level(const DecodeSpec& spec, const LevelFormat& level) {
     throw Error(where + "box map " + shape(boxes) +
                 " needs 4 * reg_max = " + std::to_string(kSides * spec.reg_max) + " channels");
   }
-  if (classes.type != boxes.type ||
-      (classes.type != DataType::kInt8 && classes.type != DataType::kFloat32)) {
-    throw Error(where + "both maps must be int8, or both float32");
-  }
   for (const float scale : {classes.scale, boxes.scale}) {
     if (!(scale > 0.0f) || !std::isfinite(scale)) {
       throw Error(where + "scale " + std::to_string(scale) + " is not positive and finite");
@@ -189,21 +231,22 @@ class Decoder::Level {
   Level(const DecodeSpec& spec, const LevelFormat& format)
       : format_(format),
         reg_max_(spec.reg_max),
-        map_(format.classes.type == DataType::kInt8
-                 ? std::variant<Int8Map, FloatMap>(
-                       Int8Map(format.classes, format.boxes, spec.thresholds))
-                 : std::variant<Int8Map, FloatMap>(FloatMap(spec.thresholds))) {}
+        classes_(classes_of(format.classes, spec.thresholds)),
+        boxes_(boxes_of(format.boxes)) {}
 
   void decode(const LevelMaps& maps, const Placement& placement, Detections& found) const {
     std::visit(
-        [&](const auto& map) { decode_level(map, format_, reg_max_, maps, placement, found); },
-        map_);
+        [&](const auto& classes, const auto& boxes) {
+          decode_level(classes, boxes, format_, reg_max_, maps, placement, found);
+        },
+        classes_, boxes_);
   }
 
  private:
   LevelFormat format_;
   int reg_max_;
-  std::variant<Int8Map, FloatMap> map_;
+  Classes classes_;
+  Boxes boxes_;
 };
 
 Decoder::Decoder(const DecodeSpec& spec, const std::vector<LevelFormat>& levels) : spec_(spec) {

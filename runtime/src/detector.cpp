@@ -23,7 +23,7 @@ TensorView require_view(const std::vector<TensorView>& views, const ManifestTens
     const TensorFormat& format = view.format;
     if (format.channels != tensor.channels || format.height != tensor.height ||
         format.width != tensor.width || format.scale != tensor.scale ||
-        format.type != DataType::kInt8) {
+        format.type != tensor.type) {
       throw Error(
           where + ": tensor " + printable(tensor.name) +
           " has another shape, type or scale than in manifest.json; export the bundle again");

@@ -81,10 +81,21 @@ void read_tensors(const JsonField& root, Manifest& manifest) {
     tensor.channels = static_cast<int>(shape[1].integer(1, kMostPixels));
     tensor.height = static_cast<int>(shape[2].integer(1, kMostPixels));
     tensor.width = static_cast<int>(shape[3].integer(1, kMostPixels));
-    field["dtype"].one_of({"int8"});
-    tensor.scale = read_scale(field);
+    const bool float16 = field["dtype"].one_of({"int8", "float16"}) == 1;
+    if (float16) {
+      tensor.type = DataType::kFloat16;
+      if (!tensor.is_output) field["dtype"].fail("of an input; the network takes int8");
+      for (const char* key : {"scale", "scale_bits"}) {
+        if (field.has(key)) field[key].fail("of a float16 tensor, which has no scale");
+      }
+    } else {
+      tensor.scale = read_scale(field);
+    }
     constexpr Layout kLayouts[] = {Layout::kLinear, Layout::kHwc4, Layout::kChw16, Layout::kChw32};
     tensor.layout = kLayouts[field["format"].one_of({"linear", "hwc4", "chw16", "chw32"})];
+    if (float16 && tensor.layout != Layout::kLinear && tensor.layout != Layout::kChw16) {
+      field["format"].fail("is no format of a float16 output; the DLA writes chw16");
+    }
     if (tensor.layout == Layout::kHwc4 && tensor.channels > 4) {
       field["format"].fail("holds at most 4 channels, the tensor has " +
                            std::to_string(tensor.channels));

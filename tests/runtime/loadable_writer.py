@@ -1,4 +1,4 @@
-"""Builds host.loadable bytes (docs/bundle.md, version 1) out of NumPy arrays.
+"""Builds host.loadable bytes (docs/bundle.md, versions 1 and 2) out of NumPy arrays.
 
 A `Network` is the JSON header of a loadable with arrays where the file has offsets. The engine reads the bytes, the
 reference in `reference.py` reads the network itself.
@@ -15,6 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 ARRAY_TYPES = {"weights": "<i1", "bias": "<i4", "multiplier": "<f4"}
+FLOAT_ARRAY_TYPES = {"weights": "<f2", "bias": "<f4"}
+"""Of a promoted convolution."""
+
+
+def array_types(op: dict[str, Any]) -> dict[str, str]:
+    """The arrays of an operator in the data block."""
+    return FLOAT_ARRAY_TYPES if op.get("precision") == "float16" else ARRAY_TYPES
 
 
 def float_bits(value: float) -> str:
@@ -37,9 +44,14 @@ class Network:
     outputs: list[str] = field(default_factory=list)
     ops: list[dict[str, Any]] = field(default_factory=list)
 
-    def tensor(self, name: str, channels: int, height: int, width: int, scale: float = 1.0) -> str:
-        self.tensors.append({"name": name, "shape": [1, channels, height, width], "scale_bits": float_bits(scale)})
+    def tensor(self, name: str, channels: int, height: int, width: int, scale: float | None = 1.0) -> str:
+        """scale: None for float16."""
+        stored = {"type": "float16"} if scale is None else {"scale_bits": float_bits(scale)}
+        self.tensors.append({"name": name, "shape": [1, channels, height, width], **stored})
         return name
+
+    def is_float16(self, name: str) -> bool:
+        return next(t.get("type") == "float16" for t in self.tensors if t["name"] == name)
 
     def shape(self, name: str) -> tuple[int, int, int]:
         """Channels, height and width."""
@@ -98,6 +110,28 @@ class Network:
         )
         return output
 
+    def float_conv(
+        self,
+        source: str,
+        output: str,
+        weights: npt.NDArray[np.float16],
+        bias: npt.NDArray[np.float32],
+        *,
+        scale: float | None = None,
+        **window: Any,
+    ) -> str:
+        """A promoted convolution; scale: of the int8 output, None: float16; window: as of `conv`."""
+        self.conv(source, output, np.zeros(weights.shape, np.int8), np.zeros(0), np.zeros(0), **window)
+        channels, height, width = self.shape(output)
+        del self.tensors[-1]
+        self.tensor(output, channels, height, width, scale)
+        op = self.ops[-1]
+        del op["multiplier"]
+        op |= {"precision": "float16", "weights": np.asarray(weights, np.float16), "bias": np.asarray(bias, np.float32)}
+        if scale is not None:
+            op["inverse_scale_bits"] = float_bits(np.float32(1) / np.float32(scale))
+        return output
+
     def relu(self, source: str, output: str) -> str:
         self.tensor(output, *self.shape(source), self.scale(source))
         self.ops.append({"type": "relu", "name": "", "inputs": [source], "output": output})
@@ -154,15 +188,16 @@ def header_and_data(network: Network) -> tuple[dict[str, Any], bytes]:
     ops = []
     for op in network.ops:
         written = dict(op)
-        for key, dtype in ARRAY_TYPES.items():
+        for key, dtype in array_types(op).items():
             if key not in op:
                 continue
             data.extend(bytes(-len(data) % 64))
             written[key] = len(data)
             data.extend(np.ascontiguousarray(op[key], dtype).tobytes())
         ops.append(written)
+    promoted = any(op.get("precision") == "float16" for op in network.ops)
     header = {
-        "version": 1,
+        "version": 2 if promoted else 1,
         "rounding": network.rounding,
         "data_bytes": len(data),
         "tensors": network.tensors,
@@ -204,6 +239,7 @@ def read_loadable(content: bytes) -> Network:
         shape = (channels_out, network.shape(op["inputs"][0])[0] // op["groups"], *op["kernel"])
         counts = {"weights": int(np.prod(shape)), "bias": channels_out, "multiplier": channels_out}
         for key, count in counts.items():
-            op[key] = np.frombuffer(data, ARRAY_TYPES[key], count, op[key])
+            if key in op:
+                op[key] = np.frombuffer(data, array_types(op)[key], count, op[key])
         op["weights"] = op["weights"].reshape(shape)
     return network

@@ -1,4 +1,4 @@
-"""Runs a `Network` in plain NumPy int32, operator by operator, as docs/integer-semantics.md reads."""
+"""Runs a `Network` in plain NumPy int32 and float32, operator by operator, as docs/integer-semantics.md reads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from loadable_writer import Network, window_size
 
 Int8 = npt.NDArray[np.int8]
+Float16 = npt.NDArray[np.float16]
 
 
 def round_half_away(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -46,7 +47,7 @@ def requantise_fp19(acc: npt.NDArray[np.int32], step: Any, addend: Any, scale: A
     return np.clip(rounded, -128, 127).astype(np.int8)
 
 
-def windows(padded: npt.NDArray[np.int32], op: dict[str, Any], dilation: list[int]) -> Any:
+def windows(padded: npt.NDArray[Any], op: dict[str, Any], dilation: list[int]) -> Any:
     """Yields (ky, kx, C×h×w view): what tap (ky, kx) sees for every output element."""
     _, height, width = padded.shape
     (kernel_y, kernel_x), (stride_y, stride_x) = op["kernel"], op["stride"]
@@ -86,6 +87,36 @@ def conv(x: Int8, op: dict[str, Any], rounding: str, fp19_scale: np.float32 | No
     return requantise_fp19(acc, step, bias.astype(np.float32) * step, fp19_scale, rounding, op["relu"])
 
 
+def f16(values: Any) -> Float16:
+    """The nearest FP16, ties to even (what NumPy does), at most 65504."""
+    return np.clip(np.asarray(values, np.float32), -65504, 65504).astype(np.float16)
+
+
+def float_conv(x: Int8 | Float16, op: dict[str, Any], scale: np.float32 | None, rounding: str) -> Int8 | Float16:
+    """A promoted convolution, one product after the other; scale: of an int8 input, C×H×W as x."""
+    with np.errstate(over="ignore"):
+        real = x if scale is None else f16(x.astype(np.float32) * scale)
+    top, left, bottom, right = op["pads"]
+    padded = np.pad(real.astype(np.float32), ((0, 0), (top, bottom), (left, right)))
+    weights, groups = op["weights"].astype(np.float32), op["groups"]
+    outputs, depth = weights.shape[:2]
+    first = np.arange(outputs) // (outputs // groups) * depth  # each output's first input channel
+    views = {(ky, kx): view for ky, kx, view in windows(padded, op, op["dilation"])}
+    acc = np.broadcast_to(op["bias"].reshape(-1, 1, 1) + np.float32(0), (outputs, *views[0, 0].shape[1:])).copy()
+    for c in range(depth):
+        for ky, kx in views:  # rows, then columns
+            acc = acc + views[ky, kx][first + c] * weights[:, c, ky, kx].reshape(-1, 1, 1)
+    assert acc.dtype == np.float32
+    y = f16(np.maximum(acc, np.float32(0)) if op["relu"] else acc)
+    if "inverse_scale_bits" not in op:
+        return y
+    inverse = np.float32(struct.unpack(">f", bytes.fromhex(op["inverse_scale_bits"]))[0])
+    with np.errstate(over="ignore"):
+        steps = np.clip(y.astype(np.float32) * inverse, -1000, 1000)
+    rounded = np.rint(steps) if rounding == "half-even" else round_half_away(steps)
+    return np.clip(rounded, -128, 127).astype(np.int8)
+
+
 def add(
     a: Int8, b: Int8, op: dict[str, Any], scales: tuple[np.float32, np.float32], rounding: str, fp19_on: bool
 ) -> Int8:
@@ -105,14 +136,19 @@ def maxpool(x: Int8, op: dict[str, Any]) -> Int8:
 
 def run(
     network: Network, feeds: dict[str, Int8], rounding: str | None = None, pointwise: str = "fp32"
-) -> dict[str, Int8]:
-    """feeds: int8 1×C×H×W a graph input. Returns the outputs likewise."""
+) -> dict[str, Int8 | Float16]:
+    """feeds: int8 1×C×H×W a graph input. Returns the outputs likewise, float16 where they are."""
     rounding = rounding or network.rounding
-    values = {name: feeds[name][0] for name in network.inputs}
+    values: dict[str, Any] = {name: feeds[name][0] for name in network.inputs}
     for op in network.ops:
         xs = [values[name] for name in op["inputs"]]
-        scale = network.scale(op["output"])
+        scale = None if network.is_float16(op["output"]) else network.scale(op["output"])
         match op["type"]:
+            case "conv" if op.get("precision") == "float16":
+                source = op["inputs"][0]
+                result = float_conv(
+                    xs[0], op, None if network.is_float16(source) else network.scale(source), rounding
+                )
             case "conv":
                 result = conv(xs[0], op, rounding, scale if pointwise == "fp19" else None)
             case "relu":

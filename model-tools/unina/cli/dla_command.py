@@ -168,7 +168,8 @@ def read_io(bundle: Path) -> BundleIo:
 
 def _tensor(entry: dict[str, Any]) -> IoTensor:
     layout = LAYOUTS.get(entry["format"], entry["format"])
-    return IoTensor(str(entry["name"]), int(entry["shape"][1]), cast(Dtype, entry["dtype"]), cast(Layout, layout))
+    dtype = "fp16" if entry["dtype"] == "float16" else entry["dtype"]
+    return IoTensor(str(entry["name"]), int(entry["shape"][1]), cast(Dtype, dtype), cast(Layout, layout))
 
 
 def _file(bundle: Path, name: str) -> str:

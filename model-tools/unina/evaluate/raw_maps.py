@@ -12,7 +12,8 @@ from unina.evaluate.arithmetic import OWN, Arithmetic
 from unina_runtime import HostEngine
 
 FloatMaps = dict[str, npt.NDArray[np.float32]]
-Int8Maps = dict[str, npt.NDArray[np.int8]]
+HostEngineMaps = dict[str, npt.NDArray[np.int8] | npt.NDArray[np.float16]]
+"""int8, or float16 where a promoted layer writes an output"""
 
 
 class OnnxMaps:
@@ -42,7 +43,7 @@ class OnnxMaps:
 
 
 class HostMaps:
-    """A `host.loadable` on the integer engine, in any of its modes."""
+    """A `host.loadable` on the host engine, in any of its modes."""
 
     def __init__(self, loadable: Path | bytes, arithmetic: Arithmetic = OWN, *, threads: int = 2) -> None:
         self._engine = HostEngine(
@@ -52,16 +53,17 @@ class HostMaps:
             pointwise=arithmetic.pointwise,
         )
         self.input = self._engine.inputs[0][0]
-        self.scales: Mapping[str, float] = {name: scale for name, _, scale in self._engine.outputs}
+        self.scales: Mapping[str, float] = {name: scale for name, _, scale in self._engine.outputs if scale is not None}
+        """of the int8 outputs; a float16 one has none"""
 
-    def __call__(self, q: npt.NDArray[np.int8]) -> Int8Maps:
-        """q: int8 1×3×H×W, pixel − 128. Returns every output, int8 1×C×h×w; real = scale · q."""
+    def __call__(self, q: npt.NDArray[np.int8]) -> HostEngineMaps:
+        """q: int8 1×3×H×W, pixel − 128. Returns every output, 1×C×h×w: int8 (real = scale · q) or float16."""
         return self._engine.run({self.input: q})
 
 
-def dequantised(maps: Mapping[str, npt.NDArray[np.int8]], scales: Mapping[str, float]) -> FloatMaps:
-    """The real values of integer maps."""
-    return {name: values.astype(np.float32) * np.float32(scales[name]) for name, values in maps.items()}
+def dequantised(maps: HostEngineMaps, scales: Mapping[str, float]) -> FloatMaps:
+    """The real values of the host engine's maps; float16 ones have no scale."""
+    return {name: values.astype(np.float32) * np.float32(scales.get(name, 1.0)) for name, values in maps.items()}
 
 
 def onnx_maps(model: onnx.ModelProto | Path | bytes, x: npt.NDArray[np.float32]) -> FloatMaps:
@@ -69,6 +71,6 @@ def onnx_maps(model: onnx.ModelProto | Path | bytes, x: npt.NDArray[np.float32])
     return OnnxMaps(model)(x)
 
 
-def host_maps(loadable: Path | bytes, q: npt.NDArray[np.int8]) -> Int8Maps:
+def host_maps(loadable: Path | bytes, q: npt.NDArray[np.int8]) -> HostEngineMaps:
     """One call of `HostMaps`; make the object yourself to run many."""
     return HostMaps(loadable)(q)

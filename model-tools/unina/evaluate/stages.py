@@ -82,9 +82,10 @@ class Head:
         scales: Mapping[str, float] | None = None,
         thresholds: Sequence[float] | None = None,
     ) -> Detections:
-        """Decodes maps of shape 1×C×h×w, float32, or int8 with their scales; `thresholds`: one score a class."""
+        """Decodes maps of shape 1×C×h×w, float, or int8 with their scales; `thresholds`: one score a class."""
         classes, boxes = self.output_names[0::2], self.output_names[1::2]
-        pairs = None if scales is None else [(scales[c], scales[b]) for c, b in zip(classes, boxes, strict=True)]
+        known = scales or {}  # a float map needs none, whatever the others are
+        pairs = [(known.get(c, 1.0), known.get(b, 1.0)) for c, b in zip(classes, boxes, strict=True)]
         return decode(
             [maps[name][0] for name in classes],
             [maps[name][0] for name in boxes],
@@ -92,7 +93,7 @@ class Head:
             reg_max=self.reg_max,
             thresholds=list(thresholds) if thresholds is not None else [SCORE_FLOOR] * self.classes,
             max_detections=MAX_DETECTIONS,
-            scales=pairs,
+            scales=None if scales is None else pairs,
             placement=placement,
         )
 

@@ -40,6 +40,11 @@ class Surface:
     @classmethod
     def of_manifest(cls, tensor: Mapping[str, Any]) -> "Surface":
         """From a tensor of a bundle's manifest. Raises ValueError for what is no int8 tensor of the DLA."""
+        if tensor.get("dtype") == "float16":
+            raise ValueError(
+                f"tensor {tensor.get('name')}: float16; test vectors count in steps of int8, so export without "
+                "promoted layers at the outputs"
+            )
         try:
             name, (batch, *shape), bits = tensor["name"], tensor["shape"], tensor["scale_bits"]
             role, dtype, layout = tensor["role"], tensor["dtype"], tensor["format"]

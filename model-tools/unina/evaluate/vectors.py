@@ -85,7 +85,7 @@ class VectorMaps:
 
     def __call__(self, values: Int8) -> dict[str, Int8]:
         found = self._maps(values[None])
-        return {output.name: found[output.name][0] for output in self._outputs}
+        return {output.name: found[output.name][0].astype(np.int8, copy=False) for output in self._outputs}
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,9 @@ struct DecodeSpec {
   int max_detections = 0;
 };
 
-// Sparse: only the cells whose best class reaches its threshold are decoded. Maps are int8 of any
-// layout, compared as integers, or float32; they are read in place.
+// Sparse: only the cells whose best class reaches its threshold are decoded. Maps are int8,
+// compared as integers, float16 or float32, of any layout, and the two of a level may differ; they
+// are read in place.
 class Decoder {
  public:
   // Throws Error when formats, strides and spec do not fit each other.

@@ -1,5 +1,6 @@
-// The integer engine: plays on a PC, or an ARM board without a DLA, the role that the DLA loadable
-// plays on Orin. docs/integer-semantics.md defines every number it produces.
+// The integer engine, with FP16 where a layer is promoted: plays on a PC, or an ARM board without a
+// DLA, the role that the DLA loadable plays on Orin. docs/integer-semantics.md defines every number
+// it produces.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,7 @@ class HostEngine final : public Accelerator {
   std::string name() const override { return "host"; }
   // int8; HWC4 where a tensor has at most four channels and feeds convolutions only, else CHW32.
   const std::vector<TensorView>& inputs() const override;
-  // int8, CHW32.
+  // int8 CHW32, or float16 CHW16.
   const std::vector<TensorView>& outputs() const override;
   void infer() override;
 

@@ -17,7 +17,8 @@ struct ManifestTensor {
   std::string name;
   bool is_output = false;
   int channels = 0, height = 0, width = 0;
-  float scale = 1.0f;  // from scale_bits
+  DataType type = DataType::kInt8;
+  float scale = 1.0f;  // from scale_bits, int8 only
   Layout layout = Layout::kLinear;
 };
 

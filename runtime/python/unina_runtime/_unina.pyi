@@ -41,8 +41,8 @@ def letterbox(
     image: npt.NDArray[np.uint8], height: int, width: int, *, value: int = 128, color: str = "rgb"
 ) -> tuple[npt.NDArray[np.uint8], Placement]: ...
 def decode(
-    class_maps: Sequence[npt.NDArray[np.float32] | npt.NDArray[np.int8]],
-    box_maps: Sequence[npt.NDArray[np.float32] | npt.NDArray[np.int8]],
+    class_maps: Sequence[npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.int8]],
+    box_maps: Sequence[npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.int8]],
     *,
     strides: Sequence[int],
     reg_max: int,
@@ -89,11 +89,13 @@ class HostEngine:
         """Name, shape (1, C, H, W) and scale of every input; real = scale · int8."""
 
     @property
-    def outputs(self) -> list[tuple[str, tuple[int, int, int, int], float]]:
-        """Name, shape (1, C, H, W) and scale of every output; real = scale · int8."""
+    def outputs(self) -> list[tuple[str, tuple[int, int, int, int], float | None]]:
+        """Name, shape (1, C, H, W) and scale of every output; real = scale · int8. None: the output is float16."""
 
-    def run(self, feeds: Mapping[str, npt.NDArray[np.int8]]) -> dict[str, npt.NDArray[np.int8]]:
-        """int8 1×C×H×W for every input gives int8 1×C×H×W for every output."""
+    def run(
+        self, feeds: Mapping[str, npt.NDArray[np.int8]]
+    ) -> dict[str, npt.NDArray[np.int8] | npt.NDArray[np.float16]]:
+        """int8 1×C×H×W for every input gives int8, or float16 without a scale, 1×C×H×W for every output."""
 
     def infer(self) -> None:
         """Runs on what the last `run` left in the input buffers: for timing."""

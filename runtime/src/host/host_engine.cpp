@@ -69,6 +69,8 @@ HostEngine::Graph::Graph(const host::Loadable& loadable, const HostEngineOptions
     const host::Buffer in = buffer(op.inputs[0]);
     switch (op.type) {
       case host::OperatorType::kConv:
+        if (op.in_float16)
+          return host::make_float_conv(op, in, out, arithmetic.rounding, options.threads);
         return host::make_conv(op, in, out, arithmetic, options.threads);
       case host::OperatorType::kRelu:
         return host::make_relu(in, out);

@@ -1,4 +1,4 @@
-// Reads the container and the JSON header of a host.loadable (docs/bundle.md, version 1).
+// Reads the container and the JSON header of a host.loadable (docs/bundle.md, versions 1 and 2).
 #include "host/loadable.h"
 
 #include <cmath>
@@ -161,7 +161,7 @@ class Reader {
       : header_(header, name + ": header"), data_(data), name_(std::move(name)) {}
 
   Loadable read() {
-    header_.integer("version", 1, 1);
+    version_ = header_.integer("version", 1, 2);
     loadable_.rounding = rounding(header_.string("rounding"));
     read_tensors();
     loadable_.inputs = references(header_, "inputs");
@@ -195,11 +195,23 @@ class Reader {
       tensor.channels = shape[1];
       tensor.height = shape[2];
       tensor.width = shape[3];
-      tensor.scale = fields.bits("scale_bits");
+      if (in_float16(fields, "type"))
+        tensor.type = DataType::kFloat16;
+      else
+        tensor.scale = fields.bits("scale_bits");
       if (!index_.emplace(tensor.name, static_cast<int>(i)).second)
         fields.fail("a second tensor of this name");
       loadable_.tensors.push_back(std::move(tensor));
     }
+  }
+
+  // Whether "type" or "precision" says float16; without the key it is int8.
+  bool in_float16(const Fields& fields, const char* key) const {
+    if (!fields.has(key) || fields.string(key) == "int8") return false;
+    if (fields.string(key) != "float16")
+      fields.wrong(key, fields.get(key), R"(expected "int8" or "float16")");
+    if (version_ < 2) fields.fail("float16 belongs to version 2, the file says version 1");
+    return true;
   }
 
   int reference(const Fields& fields, const char* key, const Json& value) const {
@@ -229,6 +241,8 @@ class Reader {
     const Fields fields(json, name_ + ": " + op.label);
     op.inputs = references(fields, "inputs");
     op.output = reference(fields, "output", fields.get("output"));
+    op.in_float16 = in_float16(fields, "precision");
+    if (op.in_float16 && type != "conv") fields.fail("only a conv computes in float16");
     if (type == "conv") {
       read_conv(fields, op);
     } else if (type == "relu") {
@@ -282,9 +296,16 @@ class Reader {
                                 static_cast<std::size_t>(op.kernel.y) *
                                 static_cast<std::size_t>(op.kernel.x);
     // Operators may share weights, but every one gets its own copy.
-    parameter_bytes_ += weights;
+    parameter_bytes_ += op.in_float16 ? 2 * weights : weights;
     if (weights > kMaxParameterBytes || parameter_bytes_ > kMaxParameterBytes)
       fields.fail("the weights need more than 1 GiB");
+    if (op.in_float16) {
+      op.float16_weights = data_.copy<std::uint16_t>(fields, "weights", weights);
+      op.float_bias = data_.copy<float>(fields, "bias", outputs);
+      if (loadable_.tensors[static_cast<std::size_t>(op.output)].type == DataType::kInt8)
+        op.inverse_scale = fields.bits("inverse_scale_bits");
+      return;
+    }
     op.weights = data_.copy<std::int8_t>(fields, "weights", weights);
     op.bias = data_.copy<std::int32_t>(fields, "bias", outputs);
     op.multiplier = data_.copy<float>(fields, "multiplier", outputs);
@@ -296,6 +317,7 @@ class Reader {
   Loadable loadable_;
   std::map<std::string, int> index_;
   std::size_t parameter_bytes_ = 0;
+  std::int64_t version_ = 1;
 };
 
 }  // namespace

@@ -8,16 +8,18 @@
 #include <vector>
 
 #include "unina/host_engine.h"
+#include "unina/tensor.h"
 
 namespace unina::host {
 
-// One int8 tensor of batch 1; real = scale * stored.
+// One tensor of batch 1, int8 (real = scale * stored) or float16.
 struct Tensor {
   std::string name;
   int channels = 0;
   int height = 0;
   int width = 0;
-  float scale = 1.0f;
+  DataType type = DataType::kInt8;
+  float scale = 1.0f;  // int8 only
 };
 
 struct Extent {
@@ -48,6 +50,12 @@ struct Operator {
   std::vector<std::int32_t> bias;    // conv: O
   std::vector<float> multiplier;     // conv: O; add: 1
   Extent factor;                     // resize
+
+  // A promoted conv has these in place of weights, bias and multiplier.
+  bool in_float16 = false;
+  std::vector<std::uint16_t> float16_weights;  // O x I/groups x kernel.y x kernel.x, finite
+  std::vector<float> float_bias;               // O
+  float inverse_scale = 1.0f;                  // 1 / scale of an int8 output
 };
 
 struct Loadable {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "float16.h"
 #include "host/loadable.h"
 #include "unina/error.h"
 
@@ -25,13 +26,19 @@ class GraphCheck {
   void run() {
     std::int64_t bytes = 0;
     for (const Tensor& tensor : loadable_.tensors) {
-      const std::int64_t stored = (static_cast<std::int64_t>(tensor.channels) + 31) / 32 * 32;
-      bytes += stored * tensor.height * tensor.width;
+      // Whole blocks of 32 bytes a pixel: 32 channels of int8 or 16 of float16.
+      const int block = tensor.type == DataType::kFloat16 ? 16 : 32;
+      const std::int64_t blocks = (std::int64_t{tensor.channels} + block - 1) / block;
+      bytes += 32 * blocks * tensor.height * tensor.width;
       if (bytes > kMaxActivationBytes) fail("the activations need more than 1 GiB");
     }
     if (loadable_.inputs.empty()) fail("no inputs");
     if (loadable_.outputs.empty()) fail("no outputs");
-    for (const int input : loadable_.inputs) write(input, "\"inputs\"");
+    for (const int input : loadable_.inputs) {
+      write(input, "\"inputs\"");
+      if (tensor(input).type != DataType::kInt8)
+        fail("input " + tensor(input).name + " is float16; the network takes int8");
+    }
     for (const Operator& op : loadable_.operators) check(op);
     std::vector<bool> listed(loadable_.tensors.size(), false);
     for (const int output : loadable_.outputs) {
@@ -60,10 +67,12 @@ class GraphCheck {
       if (!written_[static_cast<std::size_t>(input)])
         fail(op.label + ": input " + tensor(input).name + " is read before it is written");
     write(op.output, op.label);
+    if (!op.in_float16) check_int8(op);
     const Tensor& in = tensor(op.inputs[0]);
     switch (op.type) {
       case OperatorType::kConv:
-        check_conv(op, in);
+        expect_windowed(op, in, tensor(op.output).channels);
+        op.in_float16 ? check_float_conv(op) : check_conv(op, in);
         break;
       case OperatorType::kRelu:
         check_scales(op);
@@ -87,6 +96,16 @@ class GraphCheck {
                std::int64_t{in.width} * op.factor.x);
         break;
     }
+  }
+
+  void check_int8(const Operator& op) const {
+    const auto refuse = [&](int index, const char* what) {
+      if (tensor(index).type != DataType::kInt8)
+        fail(op.label + ": computes in int8, but its " + what + " " + tensor(index).name +
+             " is float16");
+    };
+    for (const int input : op.inputs) refuse(input, "input");
+    refuse(op.output, "output");
   }
 
   void check_scales(const Operator& op) const {
@@ -128,7 +147,6 @@ class GraphCheck {
   }
 
   void check_conv(const Operator& op, const Tensor& in) const {
-    expect_windowed(op, in, tensor(op.output).channels);
     if (std::find(op.weights.begin(), op.weights.end(), std::int8_t{-128}) != op.weights.end())
       fail(op.label + ": a weight is -128; weights lie in -127..127");
     for (const float m : op.multiplier)
@@ -141,6 +159,16 @@ class GraphCheck {
     if (taps * 128 * 127 + largest >= std::int64_t{1} << 31)
       fail(op.label + ": the int32 accumulator could overflow (" + std::to_string(taps) +
            " products and a bias of " + std::to_string(largest) + ")");
+  }
+
+  void check_float_conv(const Operator& op) const {
+    if (!std::all_of(op.float16_weights.begin(), op.float16_weights.end(), is_finite_float16))
+      fail(op.label + ": a weight is not finite");
+    for (const float b : op.float_bias)
+      if (!std::isfinite(b)) fail(op.label + ": a bias is not finite");
+    const Tensor& out = tensor(op.output);
+    if (out.type == DataType::kInt8 && op.inverse_scale != 1.0f / out.scale)
+      fail(op.label + ": \"inverse_scale_bits\" is not 1 / (scale of the output)");
   }
 
   void check_concat(const Operator& op, const Tensor& in) const {

@@ -46,6 +46,11 @@ class Planner {
         for (const int input : op.inputs) hwc4[at(input)] = false;
     for (std::size_t i = 0; i < loadable_.tensors.size(); ++i) {
       const Tensor& t = loadable_.tensors[i];
+      if (t.type == DataType::kFloat16) {
+        plan_.formats.push_back(TensorFormat::packed(DataType::kFloat16, Layout::kChw16, t.channels,
+                                                     t.height, t.width, 1.0f));
+        continue;
+      }
       // Rows of HWC4 are aligned as the DLA wants them.
       plan_.formats.push_back(
           TensorFormat::packed(DataType::kInt8, hwc4[i] ? Layout::kHwc4 : Layout::kChw32,

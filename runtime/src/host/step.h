@@ -29,7 +29,7 @@ struct Buffer {
   TensorFormat format;
   std::int8_t* data = nullptr;
 
-  // Row y of block (32 channels, or the one block of HWC4) `block`.
+  // Row y of block (32 channels, 16 of float16, or the one block of HWC4) `block`.
   std::int8_t* row(int block, int y) const {
     return data + static_cast<std::size_t>(block) * format.channel_stride +
            static_cast<std::size_t>(y) * format.row_stride;
@@ -39,11 +39,14 @@ struct Buffer {
   }
 };
 
-// Inputs of every operator but a conv are CHW32; so are all outputs. `threads` is how many share
+// Inputs of every operator but a conv are CHW32; so are all outputs, but for CHW16 where a float
+// conv reads or writes float16. `threads` is how many share
 // the work. They throw unina::Error when the memory they would need is absurd, or a scale has no
 // place in FP19.
 std::unique_ptr<Step> make_conv(const Operator& op, const Buffer& in, const Buffer& out,
                                 Arithmetic arithmetic, int threads);
+std::unique_ptr<Step> make_float_conv(const Operator& op, const Buffer& in, const Buffer& out,
+                                      Rounding rounding, int threads);
 std::unique_ptr<Step> make_relu(const Buffer& in, const Buffer& out);
 std::unique_ptr<Step> make_add(const Operator& op, const Buffer& a, const Buffer& b,
                                const Buffer& out, Arithmetic arithmetic);
