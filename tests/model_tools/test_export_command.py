@@ -117,7 +117,7 @@ def test_the_manifest_says_where_the_bundle_comes_from(exported: Path) -> None:
     assert provenance["training"]["spec"]["sources"] == [{"data": "cones/data.yaml", "share": 1.0}], (
         "no place on a disk"
     )
-    assert list(manifest["accuracy"]) == ["torch", "onnx", "qdq", "host"]
+    assert list(manifest["accuracy"]) == ["torch", "fused", "onnx", "qdq", "host"]
     assert all(m["images"] == 3 and m["boxes"] == 3 for m in manifest["accuracy"].values())
     assert all(0.05 <= threshold <= 0.9 for threshold in manifest["thresholds"])
 

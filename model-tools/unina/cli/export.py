@@ -14,22 +14,36 @@ from rich.table import Table
 
 if TYPE_CHECKING:  # torch and ONNX Runtime take seconds to load: --help and a mistyped option need not wait
     from unina.export import ExportResult
+    from unina.export.precision import NotAccurate
 
 EXAMPLES = """examples:
   unina-export runs/pico/checkpoint.pt --data cones/data.yaml --output build/cones.unina
   unina-export runs/pico/checkpoint.pt --data cones/data.yaml --output build/cones.unina --force --calibration entropy
 
-Calibrates on the split train, scores every stage (torch, onnx, qdq, host) on the split val, and sets each class's
-threshold to the score with the best F1 there. Pages: docs/bundle.md, docs/quantisation.md.
-Exit code: 0 written, 2 not written (the line on stderr says why; nothing is left behind).
+  unina-export runs/b1/checkpoint.pt --data cones/data.yaml --output build/b1.unina --precision auto --max-drop 0.3
+
+Calibrates on the split train, scores every stage (torch, fused, onnx, qdq, host) on the split val, and sets each
+class's threshold to the score with the best F1 there. Pages: docs/bundle.md, docs/quantisation.md.
+
+INT8 everywhere is the default: in FP16 a convolution is estimated to take the DLA about forty times as long.
+--precision auto tells which convolutions INT8 costs most, and puts the fewest of them into FP16 that keep mAP50-95 of
+the host engine within --max-drop points of FP32; normally none, or the last 1×1 convolutions.
+Exit code: 0 written, 1 no set of layers keeps to --max-drop, 2 not written for another reason (the line on stderr says
+which; nothing is left behind).
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
     arguments = parser().parse_args(argv)
+    from unina.export.precision import NotAccurate  # noqa: PLC0415
+
     try:
         result = _export(arguments)
+    except NotAccurate as error:
+        _report_failure(error, as_json=arguments.json)
+        print(f"unina-export: {error}; nothing was written", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"unina-export: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 2
@@ -81,6 +95,24 @@ def parser() -> argparse.ArgumentParser:
         metavar="S",
         help="for classes that val cannot tell one for, and all of them with --no-accuracy (default: 0.3)",
     )
+    add(
+        "--precision",
+        choices=("int8", "auto"),
+        default="int8",
+        help="int8: everything (default); auto: the fewest convolutions in FP16 that keep to --max-drop",
+    )
+    add(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="of mAP50-95 that the host engine may lose against FP32 on val, with --precision auto (default: 0.3)",
+    )
+    add(
+        "--fp16-layers",
+        type=Path,
+        metavar="FILE",
+        help="put these convolutions into FP16: a layer_precisions.txt, NAME:fp16 a line, with the names in model.onnx",
+    )
     add("--name", help="name in the manifest (default: NAME of --output)")
     add("--force", action="store_true", help="replace the bundle if it exists")
     add("--no-accuracy", action="store_true", help="do not score the stages on val: faster, says less")
@@ -103,6 +135,9 @@ def _export(arguments: argparse.Namespace) -> "ExportResult":
         seed=arguments.seed,
         force=arguments.force,
         accuracy=not arguments.no_accuracy,
+        precision=arguments.precision,
+        max_drop=arguments.max_drop,
+        fp16_layers=arguments.fp16_layers,
     )
     columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
@@ -116,7 +151,10 @@ def _export(arguments: argparse.Namespace) -> "ExportResult":
 
 
 def _report(result: "ExportResult") -> None:
+    from unina.export.exporter import precision_json  # noqa: PLC0415
     from unina.export.parity import LOW_SNR_DB, parity_table  # noqa: PLC0415
+    from unina.export.precision import sensitivity_table  # noqa: PLC0415
+    from unina.export.report import precision_sentence  # noqa: PLC0415
 
     console = Console()
     console.print(parity_table(result.parity))
@@ -126,22 +164,41 @@ def _report(result: "ExportResult") -> None:
                 f"warning: {row.output}: the signal is only {row.host_snr_db:.0f} dB above the error of INT8; "
                 "calibrate on more pictures or with --calibration minmax"
             )
-    if result.accuracy:
-        first = result.accuracy["torch"]
+    accuracy = result.scores.accuracy
+    if accuracy:
+        first = accuracy["torch"]
         table = Table(title=f"accuracy on val: {first.images} pictures, {first.boxes} boxes", title_justify="left")
         table.add_column("stage")
         for column in ("mAP50", "mAP50-95", *first.ap50):
             table.add_column(column, justify="right")
-        for stage, metrics in result.accuracy.items():
+        for stage, metrics in accuracy.items():
             values = (metrics.map50, metrics.map50_95, *metrics.ap50.values())
             table.add_row(stage, *(f"{value:.3f}" for value in values))
         console.print(table)
+    if result.precision.sensitivity is not None:
+        console.print(sensitivity_table(result.precision.sensitivity, result.precision.promoted))
+    told = precision_json(result.precision, result.scores)
+    if told:
+        console.print(precision_sentence(told["precision"]), highlight=False)
+        for layer in result.precision.layers:
+            console.print(f"  {layer.name}: +{layer.price_ms:.3f} ms", highlight=False)
     thresholds = ", ".join(f"{name} {value:.2f}" for name, value in zip(result.classes, result.thresholds, strict=True))
     console.print(f"thresholds: {thresholds}", highlight=False)
-    told, now = result.dla.check, next(iter(result.dla.estimates.values()))
-    verdict = "every node" if told.on_dla else "NOT every node (unina-dla check says which and why)"
+    verdicts, now = result.dla.check, next(iter(result.dla.estimates.values()))
+    verdict = "every node" if verdicts.on_dla else "NOT every node (unina-dla check says which and why)"
     console.print(f"on the DLA, by its documented rules: {verdict}; estimated {now}", highlight=False)
     console.print(f"wrote {result.bundle} ({result.bytes / 2**20:.1f} MiB)", highlight=False)
+
+
+def _report_failure(error: "NotAccurate", *, as_json: bool) -> None:
+    """What was found out before it turned out not to be possible."""
+    from unina.export.precision import sensitivity_table  # noqa: PLC0415
+
+    if as_json:
+        best = {"drop": error.best.drop, "fp16_layers": list(error.best.layers)}
+        print(json.dumps({"bundle": None, "best": best, "sensitivity": error.sensitivity.to_json()}, indent=2))
+    else:
+        Console().print(sensitivity_table(error.sensitivity, error.best.layers))
 
 
 if __name__ == "__main__":

@@ -192,9 +192,16 @@ def centred_int8(pixels: Image) -> npt.NDArray[np.int8]:
     return np.ascontiguousarray(q.transpose(2, 0, 1)[None])
 
 
-def run_stage(stage: Stage, samples: Iterable[Sample]) -> list[Detections]:
-    """The stage's detections on every sample, in order. Raises DataError for an unreadable picture."""
-    return [stage(read_image(sample.image)) for sample in samples]
+def run_stage(stage: Stage, samples: Iterable[Sample], advance: Callable[[], None] = lambda: None) -> list[Detections]:
+    """The stage's detections on every sample, in order; `advance` is called after each.
+
+    Raises DataError for an unreadable picture.
+    """
+    found = []
+    for sample in samples:
+        found.append(stage(read_image(sample.image)))
+        advance()
+    return found
 
 
 def evaluate(stage: Stage, samples: Sequence[Sample], names: Sequence[str], groups: Groups = ()) -> Metrics:

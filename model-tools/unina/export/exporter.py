@@ -1,43 +1,43 @@
 """The export as one story: checkpoint → deploy graph → scale map → every form of the network → checked → bundle."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import onnx
 
 from unina.compress.calibrate import Method, calibrate, passes
 from unina.compress.pictures import CalibrationPictures, sample_paths
-from unina.data import Dataset, Sample, load_dataset, read_image
-from unina.dla.graph import Graph, read_graph
+from unina.data import Dataset, Sample, load_dataset
+from unina.dla.graph import Conv, Graph, read_graph
 from unina.dla.scales import ScaleMap
 from unina.dla.ties import tied_groups
-from unina.evaluate import (
-    ClassMap,
-    Head,
-    HostStage,
-    Metrics,
-    OnnxStage,
-    Stage,
-    TorchStage,
-    best_thresholds,
-    map_classes,
-    score_as,
-)
+from unina.evaluate import ClassMap, Head, HostStage, Metrics, OnnxStage, TorchStage, map_classes, run_stage, score_as
+from unina.evaluate.stage_scores import Scores, score_stages
+from unina.evaluate.stages import NetworkStage, TrainingForm
+from unina.evaluate.subject import FUSED, HOST, ONNX, QDQ, TORCH
 from unina.export.bundle import BundleDraft, check_output, new_bundle
-from unina.export.cache import format_cache
+from unina.export.cache import checked_cache
 from unina.export.lower import Rounding, lower
 from unina.export.manifest import Provenance, labels, manifest
 from unina.export.onnx_graph import export_onnx
 from unina.export.parity import OutputParity, measure_parity, parity_json, require_onnx_parity
+from unina.export.precision import Precision, found_precision, given_precision, listed_layers, price_of
 from unina.export.qdq import quantised_model
-from unina.export.report import DlaFindings, dla_findings, report_html, report_json
+from unina.export.report import DlaFindings, dla_findings, report_html, report_json, sensitivity_json
 from unina.model import Checkpoint, DeployedDetector, load_checkpoint
 
 PARITY_PICTURES = 8
+SENSITIVITY_PICTURES = 4
+"""Twice 34 partial passes of the shipped network a picture: a few seconds each."""
+MAX_DROP = 0.3
+"""Points of mAP50-95."""
+LAYERS_FILE = "layer_precisions.txt"
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 """(what, how many) → a context whose value is called after each one."""
@@ -65,12 +65,26 @@ class ExportSettings:
     """of the draw of calibration pictures"""
     force: bool = False
     accuracy: bool = True
+    precision: Literal["int8", "auto"] = "int8"
+    """auto: as many layers in FP16 as `max_drop` needs"""
+    max_drop: float | None = None
+    """of `auto`: points of mAP50-95 that the host engine may lose against FP32; None: MAX_DROP"""
+    fp16_layers: Path | None = None
+    """a list of layers that run in FP16, instead of `auto`"""
 
     def __post_init__(self) -> None:
         if self.calibration_images < 1:
             raise ExportError(f"--calibration-images {self.calibration_images}: at least one picture is needed")
         if not 0 < self.score_threshold < 1:
             raise ExportError(f"--score-threshold {self.score_threshold}: a score lies between 0 and 1")
+        if self.max_drop is not None and self.precision != "auto":
+            raise ExportError("--max-drop is what --precision auto keeps to; give both")
+        if self.max_drop is not None and not (0 <= self.max_drop < math.inf):
+            raise ExportError(f"--max-drop {self.max_drop}: points of mAP50-95 that may be lost, 0 or more")
+        if self.precision == "auto" and self.fp16_layers is not None:
+            raise ExportError("--precision auto chooses the layers itself; leave out --fp16-layers, or auto")
+        if self.precision == "auto" and not self.accuracy:
+            raise ExportError("--precision auto goes by the accuracy on val; leave out --no-accuracy")
 
 
 @dataclass(frozen=True)
@@ -83,9 +97,10 @@ class ExportResult:
     classes: tuple[str, ...]
     thresholds: tuple[float, ...]
     parity: tuple[OutputParity, ...]
-    accuracy: dict[str, Metrics]
-    """torch, onnx, qdq, host; empty with `--no-accuracy`"""
+    scores: Scores
+    """of torch, fused, onnx, qdq, host; of none with `--no-accuracy`"""
     dla: DlaFindings
+    precision: Precision
 
     def to_json(self) -> dict[str, Any]:
         """As plain Python values."""
@@ -94,8 +109,11 @@ class ExportResult:
             "bytes": self.bytes,
             "thresholds": dict(zip(self.classes, self.thresholds, strict=True)),
             "parity": parity_json(self.parity),
-            "accuracy": {stage: metrics.to_json() for stage, metrics in self.accuracy.items()},
+            "accuracy": {stage: metrics.to_json() for stage, metrics in self.scores.accuracy.items()},
+            "stages": {row.stage: row.to_json() for row in self.scores.rows},
             "dla": self.dla.to_json(),
+            **precision_json(self.precision, self.scores),
+            **sensitivity_json(self.precision),
         }
 
 
@@ -109,8 +127,9 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
     """Writes the bundle, or raises and leaves nothing behind.
 
     Raises:
-        ValueError: DataError, CheckpointError, ExportError, GraphError, ScaleError, CalibrationError, LoweringError,
-            ParityError or BundleError, each with a text for the person who can mend it.
+        NotAccurate: no set of layers in FP16 keeps to `max_drop`.
+        ValueError: DataError, CheckpointError, ExportError, GraphError, ScaleError, CalibrationError, CacheError,
+            LayersError, LoweringError, ParityError or BundleError, each with a text for the person who can mend it.
         OSError: the disk.
     """
     check_output(settings.output, force=settings.force)
@@ -133,8 +152,10 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
             scales = calibrate(model, pictures, settings.calibration, advance)
     else:
         scales = trained_scales(checkpoint.scales, graph, settings.checkpoint)
-    qdq = quantised_model(model, scales)
-    loadable = lower(graph, scales, settings.rounding)
+    cache = checked_cache(scales, model)
+    precision = _precision(settings, model, scales, head, paths, scored, classes, progress)
+    loadable = lower(graph, scales, settings.rounding, precision.promoted)
+    qdq = quantised_model(model, scales, precision.promoted)
 
     few = CalibrationPictures(paths[:PARITY_PICTURES], head)
     with progress("parity", len(few)) as advance:
@@ -142,28 +163,84 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
     require_onnx_parity(parity)
 
     with new_bundle(settings.output, force=settings.force) as draft:
-        _add_files(draft, model.SerializeToString(), scales, qdq.SerializeToString(), loadable, checkpoint.classes)
-        accuracy, thresholds = _score(draft, deployed, head, scored, classes, settings, progress)
+        draft.add("model.onnx", model.SerializeToString())
+        draft.add("calibration.cache", cache.encode())
+        draft.add("model.qdq.onnx", qdq.SerializeToString())
+        draft.add("host.loadable", loadable)
+        draft.add("labels.txt", labels(checkpoint.classes))
+        if precision.layers:
+            draft.add(LAYERS_FILE, precision.list_text().encode())
+        scores = _score(draft, checkpoint, deployed, head, scored, classes, settings, progress)
         told = manifest(
             name=settings.name or settings.output.stem,
             classes=checkpoint.classes,
             head=head,
             graph=graph,
             scales=scales,
-            thresholds=thresholds,
+            thresholds=scores.thresholds,
             rounding=settings.rounding,
             provenance=_provenance(checkpoint, dataset, settings, paths),
-            accuracy=accuracy,
+            accuracy=scores.accuracy,
             parity=parity_json(parity),
+            promoted=precision.promoted,
         )
+        told |= precision_json(precision, scores)
         with progress("report", 1) as advance:
-            dla = dla_findings(model.SerializeToString(), scales)
-            draft.add("report.json", report_json(told, dla))
-            draft.add("report.html", report_html(told, dla, HostStage(loadable, head)))
+            dla = dla_findings(model.SerializeToString(), scales, precision.promoted)
+            draft.add("report.json", report_json(told, dla, scores.rows, precision))
+            draft.add("report.html", report_html(told, dla, HostStage(loadable, head), scores.rows, precision))
             advance()
         draft.publish(told)
     size = sum(path.stat().st_size for path in settings.output.iterdir())
-    return ExportResult(settings.output, size, checkpoint.classes, thresholds, parity, accuracy, dla)
+    return ExportResult(settings.output, size, checkpoint.classes, scores.thresholds, parity, scores, dla, precision)
+
+
+def precision_json(precision: Precision, scores: Scores) -> dict[str, Any]:
+    """The manifest's entry `precision`; none where everything is INT8 and nobody asked."""
+    if not precision.layers and precision.max_drop is None:
+        return {}
+    accuracy = scores.accuracy
+    return {"precision": precision.to_json(_drop(accuracy[ONNX], accuracy[HOST]) if accuracy else None)}
+
+
+def _precision(
+    settings: ExportSettings,
+    model: onnx.ModelProto,
+    scales: ScaleMap,
+    head: Head,
+    paths: Sequence[Path],
+    samples: Sequence[Sample],
+    classes: ClassMap,
+    progress: Progress,
+) -> Precision:
+    """What runs in FP16."""
+    graph = read_graph(model)
+    if settings.fp16_layers is not None:
+        names = listed_layers(settings.fp16_layers, graph)
+        return given_precision(names, graph, price_of(model.SerializeToString()))
+    if settings.precision == "int8":
+        return Precision()
+
+    def accuracy(title: str, stage: NetworkStage) -> Metrics:
+        with progress(title, len(samples)) as advance:
+            return score_as(classes, samples, run_stage(stage, samples, advance))
+
+    exact = accuracy("accuracy, FP32", OnnxStage(model, head))
+
+    def drop_of(promoted: tuple[str, ...]) -> float:
+        stage = HostStage(lower(graph, scales, settings.rounding, promoted), head)
+        return _drop(exact, accuracy(f"accuracy, {len(promoted)} in FP16" if promoted else "accuracy, INT8", stage))
+
+    inputs = list(CalibrationPictures(paths[:SENSITIVITY_PICTURES], head))
+    count = sum(isinstance(op, Conv) for op in graph.ops) * len(inputs)
+    max_drop = MAX_DROP if settings.max_drop is None else settings.max_drop
+    with progress("sensitivity", count) as advance:
+        return found_precision(graph, scales, inputs, price_of(model.SerializeToString()), drop_of, max_drop, advance)
+
+
+def _drop(exact: Metrics, integers: Metrics) -> float:
+    """Points of mAP50-95."""
+    return 100 * (exact.map50_95 - integers.map50_95)
 
 
 def trained_scales(scales: Mapping[str, float], graph: Graph, checkpoint: Path) -> ScaleMap:
@@ -209,48 +286,28 @@ def _splits(dataset: Dataset, settings: ExportSettings) -> tuple[tuple[Sample, .
     return training, scored
 
 
-def _add_files(
-    draft: BundleDraft, model: bytes, scales: ScaleMap, qdq: bytes, loadable: bytes, classes: Sequence[str]
-) -> None:
-    draft.add("model.onnx", model)
-    draft.add("calibration.cache", format_cache(scales).encode())
-    draft.add("model.qdq.onnx", qdq)
-    draft.add("host.loadable", loadable)
-    draft.add("labels.txt", labels(classes))
-
-
 def _score(
     draft: BundleDraft,
+    checkpoint: Checkpoint,
     deployed: DeployedDetector,
     head: Head,
     samples: Sequence[Sample],
     classes: ClassMap,
     settings: ExportSettings,
     progress: Progress,
-) -> tuple[dict[str, Metrics], tuple[float, ...]]:
-    """Accuracy of every stage, from the very files that the bundle will hold, and the thresholds that suit the last."""
-    default = (settings.score_threshold,) * head.classes
+) -> Scores:
+    """Every stage, from the very files that the bundle will hold."""
     if not samples:
-        return {}, default
-    stages: dict[str, Callable[[], Stage]] = {
-        "torch": lambda: TorchStage(deployed, head),
-        "onnx": lambda: OnnxStage(draft.folder / "model.onnx", head),
-        "qdq": lambda: OnnxStage(draft.folder / "model.qdq.onnx", head),
-        "host": lambda: HostStage(draft.folder / "host.loadable", head),
+        return Scores({}, (), (settings.score_threshold,) * head.classes)
+    stages: dict[str, NetworkStage] = {
+        TORCH: TorchStage(TrainingForm(checkpoint.model), head),
+        FUSED: TorchStage(deployed, head),
+        ONNX: OnnxStage(draft.folder / "model.onnx", head),
+        QDQ: OnnxStage(draft.folder / "model.qdq.onnx", head),
+        HOST: HostStage(draft.folder / "host.loadable", head),
     }
-    accuracy: dict[str, Metrics] = {}
-    thresholds = default
-    for name, make in stages.items():
-        stage = make()
-        found = []
-        with progress(f"accuracy, {name}", len(samples)) as advance:
-            for sample in samples:
-                found.append(stage(read_image(sample.image)))
-                advance()
-        accuracy[name] = score_as(classes, samples, found)
-        if name == "host":
-            thresholds = best_thresholds(samples, found, classes, settings.score_threshold)
-    return accuracy, thresholds
+    with progress("accuracy, all stages", len(samples)) as advance:
+        return score_stages(stages, samples, classes, settings.score_threshold, advance)
 
 
 def _provenance(

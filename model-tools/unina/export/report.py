@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from unina.dla.rules import Context
 from unina.dla.scales import ScaleMap
 from unina.evaluate import Stage
 from unina.evaluate.page import cards, page, pictures
+from unina.evaluate.stage_table import CAPTION, HEADS, StageRow
+from unina.export.precision import Precision
 
 PLATFORM = "agx-orin-64gb"
 SCENES, SEED, OF = 3, 2026, 24
@@ -28,6 +30,7 @@ SCENES, SEED, OF = 3, 2026, 24
 Real pictures have owners."""
 COLORS = ((255, 120, 30), (0, 215, 255), (0, 120, 255), (40, 40, 240), (90, 220, 60), (230, 80, 230))
 """BGR of class 0, 1, …"""
+BAR = "<div style='width:{width}px;height:.8em;background:var(--accent)'></div>"
 
 
 @dataclass(frozen=True)
@@ -47,36 +50,63 @@ class DlaFindings:
             "on_dla": self.check.on_dla,
             "regions": len(self.check.partition.regions),
             "reformats": len(self.check.partition.reformats),
+            "precision_changes": self.check.precision_changes,
             "nodes": devices,
             "estimated_ms": {mode: round(one.latency_ms, 3) for mode, one in self.estimates.items()},
             "uncertainty": first.uncertainty,
             "layers": [
-                {"name": layer.name, "kind": layer.kind, "us": round(layer.latency_ms * 1e3, 1), "bound": layer.bound}
+                {
+                    "name": layer.name,
+                    "kind": layer.kind,
+                    "precision": layer.precision,
+                    "us": round(layer.latency_ms * 1e3, 1),
+                    "bound": layer.bound,
+                }
                 for layer in first.layers
             ],
         }
 
 
-def dla_findings(model: bytes, scales: ScaleMap) -> DlaFindings:
+def dla_findings(model: bytes, scales: ScaleMap, promoted: Collection[str] = ()) -> DlaFindings:
     """Checks and estimates a deploy graph (serialised ONNX) for one DLA of an AGX Orin, at every power mode."""
     network = read_network(model)
-    verdicts = check(network, Context(scales={name: float(scale) for name, scale in scales.items()}))
-    return DlaFindings(verdicts, {mode.name: estimate(network, mode) for mode in PLATFORMS[PLATFORM].modes})
+    context = Context(scales={name: float(scale) for name, scale in scales.items()}, fp16_layers=frozenset(promoted))
+    modes = PLATFORMS[PLATFORM].modes
+    return DlaFindings(
+        check(network, context), {mode.name: estimate(network, mode, fp16_layers=promoted) for mode in modes}
+    )
 
 
-def report_json(manifest: Mapping[str, Any], dla: DlaFindings) -> bytes:
+def report_json(
+    manifest: Mapping[str, Any], dla: DlaFindings, stages: Sequence[StageRow], precision: Precision
+) -> bytes:
     """What a program may read."""
     told = {key: manifest[key] for key in ("schema", "name", "classes", "thresholds", "accuracy", "parity")}
+    told["stages"] = {row.stage: row.to_json() for row in stages}
+    if "precision" in manifest:
+        told["precision"] = manifest["precision"] | sensitivity_json(precision)
     return (json.dumps(told | {"dla": dla.to_json()}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def report_html(manifest: Mapping[str, Any], dla: DlaFindings, host: Stage) -> bytes:
+def sensitivity_json(precision: Precision) -> dict[str, Any]:
+    """What `--precision auto` found out on its way, and what it tried."""
+    if precision.sensitivity is None:
+        return {}
+    trials = [{"fp16_layers": list(trial.layers), "drop": round(trial.drop, 4)} for trial in precision.trials]
+    return {"trials": trials, "sensitivity": precision.sensitivity.to_json()}
+
+
+def report_html(
+    manifest: Mapping[str, Any], dla: DlaFindings, host: Stage, stages: Sequence[StageRow], precision: Precision
+) -> bytes:
     """The page; `host` is the bundle's own integer stage."""
     size, accuracy = manifest["input"], manifest["accuracy"]
     now = next(iter(dla.estimates.values()))
     told = dla.check
+    halves = told.count(Device.DLA_FP16)
+    where = f"nodes on the DLA in INT8, {halves} in FP16" if halves else "nodes on the DLA in INT8"
     figures = [
-        (f"{told.count(Device.DLA)} of {len(told.verdicts)}", "nodes on the DLA in INT8"),
+        (f"{told.count(Device.DLA)} of {len(told.verdicts)}", where),
         (f"{now.latency_ms:.2f} ms", f"±{now.uncertainty:.0%}, estimated, one DLA at {now.mode.name}"),
     ]
     if accuracy:
@@ -95,6 +125,8 @@ def report_html(manifest: Mapping[str, Any], dla: DlaFindings, host: Stage) -> b
         "<p>Rendered scenes that nothing trained on, through the integer engine, at the bundle's thresholds.</p>",
         pictures([_example(index, manifest, host) for index in _fullest()]),
         *_accuracy(accuracy),
+        *_stages(stages),
+        *_precision(manifest.get("precision"), precision),
         "<h2>From float to integers</h2>",
         "<p>On a few calibration pictures. What the columns mean: docs/quantisation.md.</p>",
         _table(manifest["parity"]),
@@ -116,6 +148,60 @@ def _accuracy(accuracy: Mapping[str, Any]) -> list[str]:
         "<p>One letterbox, decoder and metric for all: a drop between two rows is the network's.</p>",
         _table(rows),
     ]
+
+
+def _stages(stages: Sequence[StageRow]) -> list[str]:
+    if not stages:
+        return []
+    rows = [dict(zip(HEADS, row.cells(), strict=True)) for row in stages]
+    return ["<h2>Stage by stage</h2>", f"<p>{html.escape(CAPTION)}</p>", _table(rows)]
+
+
+def _precision(told: Mapping[str, Any] | None, precision: Precision) -> list[str]:
+    """What runs in FP16 and why; nothing for a bundle that nobody asked about."""
+    if told is None:
+        return []
+    body = ["<h2>INT8 and FP16</h2>", f"<p>{html.escape(precision_sentence(told))}</p>"]
+    if told["fp16_layers"]:
+        rows = [
+            {"FP16 layer": one["name"], "ms": one["price_ms"]}
+            | ({} if one["error_removed"] is None else {"error that INT8 would bring back": one["error_removed"]})
+            for one in told["fp16_layers"]
+        ]
+        body.append(_table(rows))
+    if precision.sensitivity is None:
+        return body
+    rows = [
+        {
+            "convolution": html.escape(layer.name),
+            "": BAR.format(width=max(1, round(200 * layer.error))),
+            "error, %": 100 * layer.error,
+            "by weights, %": 100 * layer.weights_error,
+            "by its output, %": 100 * layer.output_error,
+            "weights, dB": layer.weights_db,
+            "FP16 alone wins, %": 100 * layer.removed,
+            "for ms": layer.price_ms,
+        }
+        for layer in precision.sensitivity.by_error
+    ]
+    return [
+        *body,
+        "<p>Which convolution's INT8 costs what: the parts of the error that all together bring into the raw maps "
+        f"({precision.sensitivity.pictures} calibration pictures). What a layer writes stays INT8 while a reader is "
+        "INT8, so that FP16 in one layer alone seldom takes it away.</p>",
+        _table(rows, escape=False),
+    ]
+
+
+def precision_sentence(told: Mapping[str, Any]) -> str:
+    """The manifest's `precision` in words."""
+    count = len(told["fp16_layers"])
+    what = f"{count} convolution{'s' * (count != 1)} in FP16, estimated +{told['price_ms']:.2f} ms"
+    if count == 0:
+        what = "Everything in INT8"
+    if told["drop"] is not None:
+        what += f"; the host engine loses {told['drop']:.2f} points of mAP50-95 against FP32"
+    return what + (f", {told['max_drop']:g} may be lost" if told["max_drop"] is not None else "")
 
 
 def _dla(dla: DlaFindings) -> list[str]:
@@ -144,8 +230,9 @@ def _dla(dla: DlaFindings) -> list[str]:
     ]
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    return str(pd.DataFrame(list(rows)).to_html(index=False, float_format=lambda value: f"{value:.4g}", border=0))
+def _table(rows: Sequence[Mapping[str, Any]], *, escape: bool = True) -> str:
+    told = pd.DataFrame(list(rows))
+    return str(told.to_html(index=False, float_format=lambda value: f"{value:.4g}", border=0, escape=escape))
 
 
 def _fullest() -> list[int]:
