@@ -48,6 +48,8 @@ def lively(block: str = "qarep") -> Detector:
             torch.nn.init.normal_(module.running_mean, std=0.2)
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
             torch.nn.init.normal_(module.bias, mean=0.1, std=0.2)
+    for tower in model.one_to_one.class_towers:
+        torch.nn.init.zeros_(tower[-1].bias)  # scores on both sides of a half
     return model.eval()
 
 

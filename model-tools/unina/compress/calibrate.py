@@ -1,7 +1,8 @@
 """Post-training calibration: runs the exported float graph over pictures and finds the amax of every tensor.
 
 `minmax` is the default: small cones live in the tail of the activations, where clipping costs most. `entropy`
-(TensorRT's algorithm, see histogram.py), `percentile` and `mse` (clipping.py) clip, but never the outputs.
+(TensorRT's algorithm, see histogram.py), `percentile` and `mse` (clipping.py) clip. The raw maps are the same under
+all: no logit above zero is cut short, those far below are (`unina.dla.scales.raw_map_amax`).
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import onnxruntime
 from unina.compress.clipping import percentile_threshold, squared_error_threshold
 from unina.compress.histogram import BINS, Counts, count_magnitudes, entropy_threshold
 from unina.dla.graph import Graph, read_graph
-from unina.dla.scales import ScaleMap, measured_tensors
+from unina.dla.scales import ScaleMap, measured_tensors, raw_map_amax
 
 Method = Literal["minmax", "entropy", "percentile", "mse"]
 Input = npt.NDArray[np.float32]
@@ -65,10 +66,9 @@ def calibrate(
     observer = _Observer(model, graph)
     amax = observer.ranges(inputs, advance)
     if method != "minmax":
-        histograms = observer.histograms(inputs, amax, advance)
-        # The raw maps are never clipped: no layer follows that could forgive a logit cut short.
-        clipped = [name for name in amax if name not in graph.outputs]
-        amax |= {name: THRESHOLDS[method](histograms[name], amax[name]) for name in clipped}
+        clipped = {name: largest for name, largest in amax.items() if name not in graph.outputs}
+        histograms = observer.histograms(inputs, clipped, advance)
+        amax |= {name: THRESHOLDS[method](histograms[name], largest) for name, largest in clipped.items()}
     return ScaleMap.from_amax(graph, amax)
 
 
@@ -77,7 +77,7 @@ class _Observer:
 
     def __init__(self, model: onnx.ModelProto, graph: Graph) -> None:
         self._names = measured_tensors(graph)
-        self._input = graph.inputs[0]
+        self._input, self._outputs = graph.inputs[0], [name for name in graph.outputs if name in self._names]
         observed = onnx.ModelProto()
         observed.CopyFrom(model)
         present = {value.name for value in observed.graph.output}
@@ -111,14 +111,15 @@ class _Observer:
                     f"tensor {name} is {low[name]:g} everywhere on all {len(inputs)} calibration pictures: "
                     "its layer is dead, or the pictures are all of one colour"
                 )
-        return {name: max(-low[name], high[name]) for name in self._names}
+        amax = {name: max(-low[name], high[name]) for name in self._names}
+        return amax | {name: raw_map_amax(high[name], amax[name]) for name in self._outputs}
 
     def histograms(self, inputs: Inputs, amax: dict[str, float], advance: Callable[[], None]) -> dict[str, Counts]:
-        """The distribution of magnitudes of every tensor, over [0, amax]."""
-        counts = {name: np.zeros(BINS, np.int64) for name in self._names}
+        """The distribution of magnitudes of the tensors in `amax`, each over [0, amax]."""
+        counts = {name: np.zeros(BINS, np.int64) for name in amax}
         for tensors in self._run(inputs):
-            for name, values in tensors.items():
-                counts[name] += count_magnitudes(values, amax[name])
+            for name, largest in amax.items():
+                counts[name] += count_magnitudes(tensors[name], largest)
             advance()
         return counts
 

@@ -16,6 +16,9 @@ from unina.dla.ties import tied_groups
 INPUT_SCALE = np.float32(1.0)
 """Of the network input: it is pixel − 128, which int8 holds without loss."""
 
+RAW_MAP_AMAX = 8.0
+"""A raw map resolves at least what lies within this of zero, and need not reach further down."""
+
 
 class ScaleError(ValueError):
     """A tensor has no usable scale; the text names it."""
@@ -75,6 +78,15 @@ class ScaleMap(Mapping[str, np.float32]):
                 raise ScaleError(f"{group[0]}: amax {max(measured)} makes no usable float32 scale")
             scales.update(dict.fromkeys(group, scale))
         return cls({name: scales[name] for name in graph.shapes})
+
+
+def raw_map_amax(largest: float, amax: float) -> float:
+    """The amax of a raw map whose values reach `largest`, and `amax` in magnitude.
+
+    Far below zero nothing is decided: a score of sigmoid(−8) is 0.0003, and a bin of a side 8 below the others has next
+    to no weight in their softmax. Trained maps reach down to −180; scaled by that, one step would be 1.4 of a logit.
+    """
+    return min(amax, max(largest, RAW_MAP_AMAX))
 
 
 def measured_tensors(graph: Graph) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Does the network survive the export? torch against ONNX, and the integer engine against Q/DQ and float."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from torch import nn
 
 from unina.dla.scales import ScaleMap
 from unina.evaluate import HostMaps, OnnxMaps
+from unina.evaluate.map_difference import finite
+from unina.evaluate.raw_maps import dequantised
 
 ONNX_TOLERANCE = 1e-3
 """Largest |torch − ONNX| as a share of the largest |torch|: float32 in another order of summation stays far below."""
@@ -35,13 +38,14 @@ class OutputParity:
     onnx_relative: float
     """the same as a share of max |torch|"""
     qdq_equal: float
-    """share of values whose integers are the same in the host engine and in the Q/DQ graph (float inside)"""
+    """share of values whose integers are the same in the host engine and in the Q/DQ graph (float inside); an output in
+    FP16 is counted in the steps that it would have in INT8"""
     qdq_within_one: float
     """share that differs by one step at most"""
     host_error: float
-    """max |host − ONNX float|"""
+    """max |host − ONNX float|, the float values cut to the range that the integers have"""
     host_snr_db: float
-    """10·log10(mean float² / mean (host − float)²)"""
+    """10·log10(mean float² / mean (host − float)²), likewise; infinite where they are equal"""
 
 
 def measure_parity(
@@ -60,9 +64,10 @@ def measure_parity(
     for x in inputs:
         with torch.inference_mode():
             torch_maps = dict(zip(output_names, deployed(torch.from_numpy(x)), strict=True))
-        floats, quantised, integers = onnx_maps(x), qdq_maps(x), host_maps(x.astype(np.int8))
+        floats, quantised = onnx_maps(x), qdq_maps(x)
+        host = dequantised(host_maps(x.astype(np.int8)), host_maps.scales)
         for name, tally in tallies.items():
-            tally.add(torch_maps[name].numpy(), floats[name], quantised[name], integers[name])
+            tally.add(torch_maps[name].numpy(), floats[name], quantised[name], host[name])
         advance()
     return tuple(tally.result(name) for name, tally in tallies.items())
 
@@ -97,8 +102,8 @@ def parity_table(rows: Sequence[OutputParity]) -> Table:
 
 
 def parity_json(rows: Iterable[OutputParity]) -> list[dict[str, Any]]:
-    """As plain Python values."""
-    return [asdict(row) for row in rows]
+    """As plain Python values; null for what is infinite."""
+    return [asdict(row) | {"host_snr_db": finite(row.host_snr_db)} for row in rows]
 
 
 class _Tally:
@@ -106,6 +111,7 @@ class _Tally:
 
     def __init__(self, scale: float) -> None:
         self._scale = scale
+        self._range = (-128 * np.float32(scale), 127 * np.float32(scale))
         self._onnx_error = self._host_error = self._largest = 0.0
         self._values = self._equal = self._within_one = 0
         self._signal = self._noise = 0.0
@@ -115,17 +121,18 @@ class _Tally:
         module: npt.NDArray[np.float32],
         floats: npt.NDArray[np.float32],
         quantised: npt.NDArray[np.float32],
-        integers: npt.NDArray[np.int8],
+        host: npt.NDArray[np.float32],
     ) -> None:
-        steps = np.abs(np.rint(quantised / self._scale) - integers)
-        noise = floats - integers * np.float32(self._scale)
+        steps = np.abs(np.rint(quantised / self._scale) - np.rint(host / self._scale))
+        floats_in_range = floats.clip(*self._range)
+        noise = floats_in_range - host.clip(*self._range)
         self._onnx_error = float(np.maximum(self._onnx_error, np.abs(module - floats).max()))  # keeps a NaN
         self._largest = max(self._largest, float(np.abs(module).max()))
         self._host_error = max(self._host_error, float(np.abs(noise).max()))
-        self._values += integers.size
+        self._values += host.size
         self._equal += int((steps == 0).sum())
         self._within_one += int((steps <= 1).sum())
-        self._signal += float(np.square(floats, dtype=np.float64).sum())
+        self._signal += float(np.square(floats_in_range, dtype=np.float64).sum())
         self._noise += float(np.square(noise, dtype=np.float64).sum())
 
     def result(self, name: str) -> OutputParity:
@@ -137,5 +144,5 @@ class _Tally:
             qdq_equal=self._equal / max(self._values, 1),
             qdq_within_one=self._within_one / max(self._values, 1),
             host_error=self._host_error,
-            host_snr_db=float(10 * np.log10(max(self._signal, tiny) / max(self._noise, tiny))),
+            host_snr_db=10 * math.log10(max(self._signal, tiny) / self._noise) if self._noise else math.inf,
         )

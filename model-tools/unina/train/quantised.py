@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unina.dla.graph import Add, Concat, Conv, Graph, MaxPool, Op, Relu, Resize
-from unina.dla.scales import ScaleMap
+from unina.dla.scales import ScaleMap, raw_map_amax
 from unina.dla.ties import tied_groups
 from unina.dla.weights import BIAS_LIMIT
 from unina.model import Detector
@@ -144,10 +144,12 @@ class QuantisedDetector(nn.Module):
 
     @torch.no_grad()
     def observe(self, x: Tensor) -> None:
-        """Notes the largest magnitude of every group on a batch, computed in float."""
+        """Notes the range of every group on a batch, computed in float."""
         for name, value in self._run(x, quantised=False).items():
-            number = self.group[name]
-            self.amax[number] = max(self.amax[number], float(value.abs().max()))
+            number, amax = self.group[name], float(value.abs().max())
+            if name in self.graph.outputs:
+                amax = raw_map_amax(float(value.max()), amax)
+            self.amax[number] = max(self.amax[number], amax)
 
     @torch.no_grad()
     def begin(self) -> None:
