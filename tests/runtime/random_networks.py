@@ -1,6 +1,8 @@
-"""Random networks of every operator: chains and branches, odd sizes, groups, dilation, lopsided padding."""
+"""Random networks of every operator, in INT8 and FP16: chains and branches, odd sizes, groups, dilation, padding."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -16,7 +18,9 @@ def small_pair(draw: st.DrawFn, low: int, high: int) -> tuple[int, int]:
     return draw(st.integers(low, high)), draw(st.integers(low, high))
 
 
-def add_conv(draw: st.DrawFn, rng: np.random.Generator, network: Network, source: str, output: str) -> bool:
+def add_conv(
+    draw: st.DrawFn, rng: np.random.Generator, network: Network, source: str, output: str, *, may_promote: bool = False
+) -> bool:
     channels, height, width = network.shape(source)
     kernel = draw(st.sampled_from([(1, 1), (1, 1), (3, 3), (3, 3), (3, 3), (2, 2), (5, 5), (1, 3), (4, 1), (7, 3)]))
     dilation = draw(st.sampled_from([(1, 1), (1, 1), (1, 1), (2, 2), (1, 3)]))
@@ -35,6 +39,10 @@ def add_conv(draw: st.DrawFn, rng: np.random.Generator, network: Network, source
         outputs = groups * draw(st.sampled_from([1, 3, 8, 16, 20, 32]))
     depth = channels // groups
     shape = (outputs, depth, *kernel)
+    window = {"stride": stride, "pads": pads, "dilation": dilation, "groups": groups, "relu": draw(st.booleans())}
+    if may_promote and (draw(st.integers(1, 4)) == 1 or network.is_float16(source)):
+        add_promoted(draw, rng, network, source, output, shape, window)
+        return True
     extreme = draw(st.sampled_from([False, False, False, True]))
     weights = rng.choice([-127, 127], shape) if extreme else rng.integers(-127, 128, shape)
     bias = rng.integers(-(2 ** draw(st.sampled_from([4, 12, 24, 30]))), 2**10, outputs)
@@ -44,10 +52,29 @@ def add_conv(draw: st.DrawFn, rng: np.random.Generator, network: Network, source
         multiplier = 2.0 ** np.round(np.log2(multiplier))
     network.conv(
         source, output, weights.astype(np.int8), bias.astype(np.int32), multiplier.astype(np.float32),
-        stride=stride, pads=pads, dilation=dilation, groups=groups, relu=draw(st.booleans()),
-        scale=draw(st.sampled_from(SCALES)),
+        scale=draw(st.sampled_from(SCALES)), **window,
     )  # fmt: skip
     return True
+
+
+def add_promoted(
+    draw: st.DrawFn,
+    rng: np.random.Generator,
+    network: Network,
+    source: str,
+    output: str,
+    shape: tuple[int, ...],
+    window: dict[str, Any],
+) -> None:
+    """A convolution in FP16, stored as int8 or float16; weights from subnormal to nearly infinite."""
+    fan = shape[1] * shape[2] * shape[3]
+    size = draw(st.sampled_from([1 / np.sqrt(fan)] * 4 + [2.0**-20, 2000.0]))
+    weights = np.clip(rng.normal(0, size, shape), -65504, 65504)
+    if draw(st.booleans()):  # whole numbers make exact ties
+        weights = np.rint(weights * 2)
+    bias = rng.normal(0, draw(st.sampled_from([0.0, 1.0, 1e5])), shape[0])
+    scale = draw(st.sampled_from([None, None, *SCALES]))
+    network.float_conv(source, output, weights.astype(np.float16), bias.astype(np.float32), scale=scale, **window)
 
 
 def add_maxpool(draw: st.DrawFn, network: Network, source: str, output: str) -> bool:
@@ -66,8 +93,10 @@ def add_operator(draw: st.DrawFn, rng: np.random.Generator, network: Network, ou
     source = names[-1] if draw(st.booleans()) else draw(st.sampled_from(names))
     channels, height, width = network.shape(source)
     kind = draw(st.sampled_from(["conv", "conv", "conv", "relu", "add", "concat", "maxpool", "resize"]))
+    if network.is_float16(source):
+        kind = "conv"  # a promoted one: nothing else reads float16
     if kind == "conv":
-        return add_conv(draw, rng, network, source, output)
+        return add_conv(draw, rng, network, source, output, may_promote=True)
     if kind == "maxpool":
         return add_maxpool(draw, network, source, output)
     if kind == "relu":
@@ -78,7 +107,8 @@ def add_operator(draw: st.DrawFn, rng: np.random.Generator, network: Network, ou
             return False
         network.resize(source, output, factor)
     else:
-        alike = [n for n in names if network.scale(n) == network.scale(source)]
+        int8 = [n for n in names if not network.is_float16(n)]
+        alike = [n for n in int8 if network.scale(n) == network.scale(source)]
         if kind == "add":
             alike = [n for n in alike if network.shape(n) == network.shape(source)]
             network.add(source, draw(st.sampled_from(alike)), output,

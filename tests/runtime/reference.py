@@ -146,9 +146,7 @@ def run(
         match op["type"]:
             case "conv" if op.get("precision") == "float16":
                 source = op["inputs"][0]
-                result = float_conv(
-                    xs[0], op, None if network.is_float16(source) else network.scale(source), rounding
-                )
+                result = float_conv(xs[0], op, None if network.is_float16(source) else network.scale(source), rounding)
             case "conv":
                 result = conv(xs[0], op, rounding, scale if pointwise == "fp19" else None)
             case "relu":

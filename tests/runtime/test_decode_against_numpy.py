@@ -1,4 +1,4 @@
-"""The C++ decoder says what an independent NumPy computation says, for int8 and float32, DFL and plain distances."""
+"""The C++ decoder says what an independent NumPy computation says: int8, float16, float32; DFL, plain distances."""
 
 import numpy as np
 import pytest
@@ -68,6 +68,43 @@ def test_float_maps(seed: int, classes: int, reg_max: int) -> None:
     assert_same(decode(logits, strided, **common, placement=whole_input()), expected)
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    reg_max=st.sampled_from([1, 16]),
+    types=st.tuples(*[st.sampled_from([np.int8, np.float16, np.float32])] * 2),
+)
+def test_class_and_box_maps_may_be_of_different_types(seed: int, reg_max: int, types: tuple[type, type]) -> None:
+    rng = np.random.default_rng(seed)
+    shapes = [(SIZE[0] // s, SIZE[1] // s) for s in STRIDES]
+    # Multiples of 1/16 and 1/64 that all three types hold: int8 with these scales.
+    logits = [rng.integers(-128, 128, (3, *shape)).astype(np.int8) for shape in shapes]
+    boxes = [rng.integers(-128, 128, (4 * reg_max, *shape)).astype(np.int8) for shape in shapes]
+    scales = (0.0625, 0.015625)
+
+    def given_as(maps: list[np.ndarray], scale: float, wanted: type) -> list[np.ndarray]:
+        return maps if wanted is np.int8 else [(m * np.float32(scale)).astype(wanted) for m in maps]
+
+    common = {"strides": STRIDES, "reg_max": reg_max, "thresholds": [0.625] * 3, "placement": whole_input()}
+    found = decode(given_as(logits, scales[0], types[0]), given_as(boxes, scales[1], types[1]), **common,
+                   scales=[scales] * 2)  # fmt: skip
+    expected = numpy_decode([m * scales[0] for m in logits], [m * scales[1] for m in boxes], **common)
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("value", [2.0**-24, -(2.0**-14), 1.5, -10.99])
+def test_float16_maps_decode_as_the_same_values_in_float32(value: float) -> None:
+    boxes = np.full((8, 2, 2), value, np.float16)
+    boxes[::2] = 2.0**-20
+    logits = np.full((1, 2, 2), value, np.float16)
+    common = {"strides": [8], "reg_max": 2, "thresholds": [0.0]}
+    found = decode([logits], [boxes], **common)
+    wide = decode([logits.astype(np.float32)], [boxes.astype(np.float32)], **common)
+    assert len(found) == 4
+    np.testing.assert_array_equal(found.boxes, wide.boxes)
+    np.testing.assert_array_equal(found.scores, wide.scores)
+
+
 def test_the_threshold_itself_passes() -> None:
     boxes = np.full((4, 1, 1), 0.5, np.float32)
     logits = np.zeros((1, 1, 1), np.float32)  # sigmoid(0) is 0.5, exactly
@@ -79,12 +116,13 @@ def test_the_threshold_itself_passes() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_never_becomes_a_box(value: float) -> None:
-    boxes = np.full((8, 2, 2), value, np.float32)
-    logits = np.full((1, 2, 2), 9, np.float32)
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_what_is_not_finite_never_becomes_a_box(value: float, kind: type) -> None:
+    boxes = np.full((8, 2, 2), value, kind)
+    logits = np.full((1, 2, 2), 9, kind)
     found = decode([logits], [boxes], strides=[8], reg_max=2, thresholds=[0.1])
     assert np.isfinite(found.boxes).all()
-    assert len(decode([logits * np.float32(np.nan)], [boxes], strides=[8], reg_max=2, thresholds=[0.1])) == 0
+    assert len(decode([logits * kind(np.nan)], [boxes], strides=[8], reg_max=2, thresholds=[0.1])) == 0
 
 
 GOOD = {
@@ -100,11 +138,10 @@ GOOD = {
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"class_maps": [np.zeros((2, 3, 5))]}, "class_maps[0]: expected an int8 or float32"),
+        ({"class_maps": [np.zeros((2, 3, 5))]}, "class_maps[0]: expected an int8, float16 or float32"),
         ({"class_maps": [np.zeros((1, 2, 3, 5), np.int8)]}, "channels x height x width, got int8 (1, 2, 3, 5)"),
         ({"class_maps": [np.zeros((2, 0, 5), np.int8)]}, "class_maps[0]"),
         ({"class_maps": [np.zeros((3, 3, 5), np.int8)]}, "one channel for each of the 2 thresholds"),
-        ({"class_maps": [np.zeros((2, 3, 5), np.float32)]}, "both maps must be int8, or both float32"),
         ({"box_maps": [np.zeros((8, 3, 4), np.int8)]}, "same height and width"),
         ({"box_maps": [np.zeros((7, 3, 5), np.int8)]}, "4 * reg_max = 8"),
         ({"scales": None}, "needs its scale"),

@@ -31,6 +31,17 @@ def network() -> Network:
     return n
 
 
+def promoted_network() -> Network:
+    """ops: 0 a promoted conv to float16, 1 one from float16 to int8, 2 relu."""
+    n = Network()
+    n.input("x", 3, 8, 8)
+    n.float_conv("x", "a", np.ones((4, 3, 3, 3), np.float16), np.zeros(4, np.float32))
+    n.float_conv("a", "b", np.ones((4, 4, 1, 1), np.float16), np.zeros(4, np.float32), scale=0.5)
+    n.relu("b", "c")
+    n.outputs = ["c"]
+    return n
+
+
 def put(*path: Any) -> Callable[[Header], None]:
     """A change of the header: put("ops", 0, "stride", [0, 1]) sets header["ops"][0]["stride"]."""
     *keys, last, value = path
@@ -63,7 +74,9 @@ def huge(header: Header) -> None:
 
 
 HEADER_CASES = {
-    "another version": (put("version", 2), "version"),
+    "another version": (put("version", 3), "version"),
+    "float16 in version 1": (put("tensors", 1, "type", "float16"), "belongs to version 2"),
+    "a promoted layer in version 1": (put("ops", 0, "precision", "float16"), "belongs to version 2"),
     "unknown rounding": (put("rounding", "up"), "rounding"),
     "data_bytes too large": (put("data_bytes", 1 << 40), "data_bytes"),
     "data_bytes negative": (put("data_bytes", -1), "data_bytes"),
@@ -125,6 +138,30 @@ HEADER_CASES = {
 }
 
 
+PROMOTED_CASES = {
+    "version 1": (put("version", 1), "belongs to version 2"),
+    "an unknown type": (put("tensors", 1, "type", "bfloat16"), 'expected "int8" or "float16"'),
+    "a type that is no text": (put("tensors", 1, "type", 16), "expected a string"),
+    "an unknown precision": (put("ops", 0, "precision", "float32"), 'expected "int8" or "float16"'),
+    "a relu in float16": (put("ops", 2, "precision", "float16"), "only a conv"),
+    "an input in float16": (put("tensors", 0, "type", "float16"), "input x is float16; the network takes int8"),
+    "a relu that reads float16": (put("ops", 2, "inputs", ["a"]), "its input a is float16"),
+    "a relu that writes float16": (put("tensors", 3, "type", "float16"), "its output c is float16"),
+    "an int8 conv without multiplier": (put("ops", 1, "precision", "int8"), "multiplier"),
+    "an int8 tensor without scale": (drop("tensors", 2, "scale_bits"), "scale_bits"),
+    "no bias": (drop("ops", 0, "bias"), '"bias" is missing'),
+    "no weights": (drop("ops", 0, "weights"), '"weights" is missing'),
+    "weights out of bounds": (put("ops", 0, "weights", 1 << 20), "108 values of 2 bytes do not fit"),
+    "weights misaligned": (put("ops", 0, "weights", 2), "multiples of 64"),
+    "weights at the end": (put("ops", 1, "weights", 384), "16 values of 2 bytes do not fit"),
+    "no inverse": (drop("ops", 1, "inverse_scale_bits"), "inverse_scale_bits"),
+    "another inverse": (put("ops", 1, "inverse_scale_bits", "3f800000"), "is not 1 / (scale of the output)"),
+    "an infinite inverse": (put("ops", 1, "inverse_scale_bits", "7f800000"), "finite"),
+    "another output size": (put("ops", 0, "pads", [1, 1, 1, 1]), "is declared 1x4x6x6, but is 1x4x8x8"),
+    "groups that divide nothing": (put("ops", 0, "groups", 2), "does not divide"),
+}
+
+
 def refuse(content: bytes, path: Path, reason: str) -> None:
     path.write_bytes(content)
     for source, name in ((path, str(path)), (content, "<bytes>")):
@@ -136,8 +173,37 @@ def refuse(content: bytes, path: Path, reason: str) -> None:
         assert "\n" not in message, message
 
 
-def test_the_network_of_these_tests_is_valid() -> None:
+def test_the_networks_of_these_tests_are_valid() -> None:
     HostEngine(loadable_bytes(network()))
+    HostEngine(loadable_bytes(promoted_network()))
+
+
+@pytest.mark.parametrize("case", PROMOTED_CASES)
+def test_a_bad_header_of_version_2_is_refused(case: str, tmp_path: Path) -> None:
+    change, reason = PROMOTED_CASES[case]
+    header, data = header_and_data(promoted_network())
+    change(header)
+    refuse(container(header, data), tmp_path / "host.loadable", reason)
+
+
+def test_an_int8_convolution_that_reads_or_writes_float16_is_refused(tmp_path: Path) -> None:
+    for place in ("input a", "output b"):
+        n = promoted_network()
+        del n.tensors[2:], n.ops[1:]
+        n.conv("a" if "input" in place else "x", "b", np.ones((1, n.shape("a")[0] if "input" in place else 3, 1, 1),
+               np.int8), np.zeros(1, np.int32), np.ones(1, np.float32))  # fmt: skip
+        if "output" in place:
+            n.tensors[2]["type"] = "float16"
+        n.outputs = ["b"]
+        refuse(loadable_bytes(n), tmp_path / "host.loadable", f"computes in int8, but its {place} is float16")
+
+
+@pytest.mark.parametrize("key", ["weights", "bias"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_float_parameters_that_are_not_finite_are_refused(key: str, value: float, tmp_path: Path) -> None:
+    n = promoted_network()
+    n.ops[1][key].flat[1] = value
+    refuse(loadable_bytes(n), tmp_path / "host.loadable", "is not finite")
 
 
 @pytest.mark.parametrize("case", HEADER_CASES)

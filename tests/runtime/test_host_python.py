@@ -157,6 +157,20 @@ def test_options_that_do_not_fit_are_named() -> None:
             HostEngine(loadable_bytes(network()), threads=threads)
 
 
+def test_a_float16_output_has_no_scale_and_comes_as_float16() -> None:
+    n = network()
+    weights = np.full((2, 3, 1, 1), 0.1, np.float16)
+    n.float_conv("sum", "real", weights, np.array([0.5, -1e6], np.float32))
+    n.outputs.append("real")
+    engine = HostEngine(loadable_bytes(n))
+    assert engine.outputs[-1] == ("real", (1, 2, 5, 7), None)
+    found = engine.run(feeds())["real"]
+    assert found.dtype == np.float16
+    exact = feeds()["left"].astype(float) + feeds()["right"]  # of scale 0.5; "sum" rounds it to whole numbers
+    np.testing.assert_allclose(found[0, 0], 0.1 * (exact / 2).sum(axis=1)[0] + 0.5, atol=0.25)
+    assert (found[0, 1] == -65504).all()
+
+
 def test_an_input_may_be_an_output() -> None:
     n = network()
     n.outputs.append("left")
