@@ -71,8 +71,11 @@ def smallest_set(
         if count == len(steps):
             raise NotReached(max_drop, tuple(trials.values()))
         count = min(max(1, 2 * count), len(steps))
-    for unneeded in (*reversed(steps[:count]), *((name,) for name in reversed(chosen))):
-        without = tuple(name for name in chosen if name not in unneeded)
-        if without != chosen and enough(without):
-            chosen = without
+    before: tuple[str, ...] | None = None
+    while chosen != before:  # again, since a layer may have been needed only to make up for another
+        before = chosen
+        for unneeded in (*reversed(steps[:count]), *((name,) for name in reversed(before))):
+            without = tuple(name for name in chosen if name not in unneeded)
+            if without != chosen and enough(without):
+                chosen = without
     return Promotion(trials[frozenset(chosen)], tuple(trials.values()))
