@@ -4,8 +4,9 @@ import threading
 
 import numpy as np
 import pytest
+import reference
 from numpy_decode import numpy_decode
-from tiny_bundle import CLASSES, HEIGHT, REG_MAX, SCALE, STRIDES, WIDTH, TinyBundle
+from tiny_bundle import CLASSES, HEIGHT, REG_MAX, SCALE, STRIDES, WIDTH, TinyBundle, promote_class_maps
 
 from unina_runtime import Detections, Detector, UninaError, letterbox
 
@@ -35,6 +36,36 @@ def test_detections_equal_the_stages_one_by_one(bundle: TinyBundle, size: tuple[
     assert [int(c) for c in found.classes] == [c for _, c, _ in expected]
     np.testing.assert_allclose(found.scores, [s for s, _, _ in expected], rtol=1e-5)
     np.testing.assert_allclose(found.boxes, [b for _, _, b in expected], rtol=1e-4, atol=1e-3)
+
+
+def test_float16_class_maps_beside_int8_box_maps_are_decoded_as_they_are(bundle: TinyBundle) -> None:
+    network = promote_class_maps(bundle)
+    image = noise(72, 128)
+    pixels, placement = letterbox(image, HEIGHT, WIDTH)
+    q = (pixels.astype(np.int16) - 128).astype(np.int8).transpose(2, 0, 1)
+    maps = {name: values[0] for name, values in reference.run(network, {"images": q[None]}).items()}
+    expected = numpy_decode(
+        [maps[f"s{s}_class"] for s in STRIDES],
+        [maps[f"s{s}_box"] * np.float32(SCALE) for s in STRIDES],
+        strides=STRIDES,
+        reg_max=REG_MAX,
+        thresholds=bundle.manifest["thresholds"],
+        placement=placement,
+    )
+    assert expected, "a test without detections shows nothing"
+    for threads in (1, 2):
+        found = Detector(bundle.path, threads=threads).detect(image)
+        assert [int(c) for c in found.classes] == [c for _, c, _ in expected]
+        np.testing.assert_allclose(found.scores, [s for s, _, _ in expected], rtol=1e-5)
+        np.testing.assert_allclose(found.boxes, [b for _, _, b in expected], rtol=1e-4, atol=1e-3)
+
+
+def test_a_manifest_that_contradicts_the_loadable_on_float16_is_refused(bundle: TinyBundle) -> None:
+    before = [dict(tensor) for tensor in bundle.manifest["tensors"]]
+    promote_class_maps(bundle)
+    bundle.rewrite(lambda manifest: manifest.update(tensors=before))
+    with pytest.raises(UninaError, match="another shape, type or scale"):
+        Detector(bundle.path)
 
 
 def test_manifest_classes_and_times_are_those_of_the_bundle(bundle: TinyBundle) -> None:

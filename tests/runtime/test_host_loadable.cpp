@@ -26,6 +26,18 @@ constexpr char kHeader[] = R"({"version":1,"rounding":"half-away","data_bytes":5
 {"type":"maxpool","name":"","inputs":["d"],"output":"e","kernel":[2,2],"stride":[2,2],"pads":[1,1,0,0]},
 {"type":"resize","name":"","inputs":["e"],"output":"f","factor":[2,2]}]})";
 
+// A promoted convolution that writes float16, and one that reads it and writes int8.
+constexpr char kPromoted[] = R"({"version":2,"rounding":"half-even","data_bytes":512,"tensors":[
+{"name":"i","shape":[1,3,6,6],"scale_bits":"3f800000"},{"name":"a","shape":[1,4,3,3],"type":"float16"},
+{"name":"b","shape":[1,2,3,4],"scale_bits":"3f000000"},{"name":"c","shape":[1,2,3,4],"scale_bits":"3f000000"}],
+"inputs":["i"],"outputs":["a","c"],"ops":[
+{"type":"conv","name":"s","inputs":["i"],"output":"a","kernel":[3,3],"stride":[2,2],"pads":[1,1,1,1],
+"dilation":[1,1],"groups":1,"relu":true,"precision":"float16","weights":0,"bias":256},
+{"type":"conv","name":"t","inputs":["a"],"output":"b","kernel":[1,2],"stride":[1,1],"pads":[0,1,0,1],
+"dilation":[1,1],"groups":2,"relu":false,"precision":"float16","weights":320,"bias":384,
+"inverse_scale_bits":"40000000"},
+{"type":"relu","name":"","inputs":["b"],"output":"c"}]})";
+
 Bytes with_header(const std::string& header, std::size_t data_bytes) {
   Bytes bytes = {'U', 'N', 'I', 'N', 'A', 'H', 'L', '1'};
   const auto length = static_cast<std::uint32_t>(header.size());
@@ -55,34 +67,43 @@ bool parses(const Bytes& bytes) {
   }
 }
 
-TEST(HostLoadable, TheExampleIsValid) { EXPECT_TRUE(parses(with_header(kHeader, 512))); }
+const char* const kHeaders[] = {kHeader, kPromoted};
+
+TEST(HostLoadable, TheExamplesAreValid) {
+  for (const char* header : kHeaders) EXPECT_TRUE(parses(with_header(header, 512)));
+}
 
 TEST(HostLoadable, EveryTruncationIsRefused) {
-  const Bytes whole = with_header(kHeader, 512);
-  for (std::size_t size = 0; size < whole.size(); ++size)
-    EXPECT_FALSE(parses(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))))
-        << size;
+  for (const char* header : kHeaders) {
+    const Bytes whole = with_header(header, 512);
+    for (std::size_t size = 0; size < whole.size(); ++size)
+      EXPECT_FALSE(parses(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))))
+          << size;
+  }
 }
 
 TEST(HostLoadable, ChangedBytesAreRefusedOrRun) {
-  const Bytes whole = with_header(kHeader, 512);
   std::mt19937 random(1);
-  for (std::size_t at = 0; at < whole.size(); ++at)
-    for (const int change : {1, 2, 4, 0x80, static_cast<int>(random() % 255) + 1}) {
-      Bytes changed = whole;
-      changed[at] = static_cast<std::uint8_t>(changed[at] ^ change);
-      parses(changed);
-    }
+  for (const char* header : kHeaders) {
+    const Bytes whole = with_header(header, 512);
+    for (std::size_t at = 0; at < whole.size(); ++at)
+      for (const int change : {1, 2, 4, 0x80, static_cast<int>(random() % 255) + 1}) {
+        Bytes changed = whole;
+        changed[at] = static_cast<std::uint8_t>(changed[at] ^ change);
+        parses(changed);
+      }
+  }
 }
 
 TEST(HostLoadable, ChangedNumbersAreRefusedOrRun) {
-  const std::string header = kHeader;
-  for (std::size_t at = 0; at < header.size(); ++at) {
-    if (!isdigit(static_cast<unsigned char>(header[at]))) continue;
-    for (const char* value : {"0", "2", "7", "-1", "64", "8192", "8193", "1e3", "1.5", "null", "[]",
-                              "18446744073709551615", "9223372036854775807", "\"\"", "true"})
-      parses(with_header(header.substr(0, at) + value + header.substr(at + 1), 512));
-  }
+  for (const std::string header : kHeaders)
+    for (std::size_t at = 0; at < header.size(); ++at) {
+      if (!isdigit(static_cast<unsigned char>(header[at]))) continue;
+      for (const char* value :
+           {"0", "2", "7", "-1", "64", "8192", "8193", "1e3", "1.5", "null", "[]",
+            "18446744073709551615", "9223372036854775807", "\"\"", "true"})
+        parses(with_header(header.substr(0, at) + value + header.substr(at + 1), 512));
+    }
 }
 
 TEST(HostLoadable, RandomBytesAreRefused) {

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from programs import refuse
-from tiny_bundle import TinyBundle
+from tiny_bundle import HEIGHT, WIDTH, TinyBundle
 
 
 @pytest.fixture
@@ -45,6 +45,11 @@ def at(*path: Any, to: Any) -> Change:
         place[path[-1]] = to
 
     return change
+
+
+def float16(name: str, role: str, layout: str) -> dict[str, Any]:
+    shape = [1, 3, HEIGHT, WIDTH] if role == "input" else [1, 2, HEIGHT // 8, WIDTH // 8]
+    return {"name": name, "role": role, "shape": shape, "dtype": "float16", "format": layout}
 
 
 MANIFESTS: list[tuple[Change, str]] = [
@@ -85,7 +90,14 @@ MANIFESTS: list[tuple[Change, str]] = [
     (at("tensors", 1, "shape", to=[1, 2, 4]), "tensors[1].shape: has 3 elements"),
     (at("tensors", 1, "shape", 2, to=10**12), "tensors[1].shape[2]: 1000000000000"),
     (at("tensors", 1, "shape", 0, to=2), "tensors[1].shape[0]: 2"),
-    (at("tensors", 1, "dtype", to="int4"), "dtype: 'int4' is not one of: int8"),
+    (at("tensors", 1, "dtype", to="int4"), "dtype: 'int4' is not one of: int8, float16"),
+    (at("tensors", 1, "dtype", to="float16"), "tensors[1].scale: 0.0625 of a float16 tensor, which has no scale"),
+    (
+        at("tensors", 1, to=float16("s8_class", "output", "chw32")),
+        "tensors[1].format: 'chw32' is no format of a float16",
+    ),
+    (at("tensors", 1, to=float16("s8_class", "output", "hwc4")), "tensors[1].format: 'hwc4' is no format of a float16"),
+    (at("tensors", 0, to=float16("images", "input", "linear")), "tensors[0].dtype: 'float16' of an input; the network"),
     (at("tensors", 1, "format", to="nhwc"), "format: 'nhwc'"),
     (at("tensors", 2, "format", to="hwc4"), "holds at most 4 channels"),
     (at("tensors", 1, "scale_bits", to="zz"), "not a float32 in 8 hex digits"),

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from loadable_writer import Network, loadable_bytes
 
 HEIGHT, WIDTH = 32, 64
 STRIDES = (8, 16)
@@ -131,6 +132,30 @@ def loadable(maps: dict[str, Map]) -> bytes:
     ).encode()
     start = b"UNINAHL1" + struct.pack("<I", len(header)) + header
     return start + b"\0" * (-len(start) % 64) + data
+
+
+def promote_class_maps(bundle: TinyBundle) -> Network:
+    """Lets the class maps be written in FP16, with about the values that they had. Returns the network."""
+    network = Network()
+    network.input("images", 3, HEIGHT, WIDTH)
+    for map_ in bundle.maps.values():
+        window = {"stride": (map_.stride, map_.stride)}
+        channels = len(map_.bias)
+        if map_.name.endswith("class"):
+            step = map_.multiplier * np.float32(SCALE)
+            weights = (map_.weights * step).astype(np.float16)
+            network.float_conv("images", map_.name, weights, (map_.bias * step).astype(np.float32), **window)
+        else:
+            multiplier = np.full(channels, map_.multiplier)
+            network.conv("images", map_.name, map_.weights, map_.bias, multiplier, scale=SCALE, **window)
+    network.outputs = list(bundle.maps)
+    (bundle.path / "host.loadable").write_bytes(loadable_bytes(network))
+    for tensor in bundle.manifest["tensors"]:
+        if tensor["name"].endswith("class"):
+            del tensor["scale"], tensor["scale_bits"]
+            tensor.update(dtype="float16", format="chw16")
+    bundle.seal()
+    return network
 
 
 def make_bundle(path: Path, seed: int = 0) -> TinyBundle:
