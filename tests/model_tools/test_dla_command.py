@@ -130,6 +130,24 @@ def test_json_holds_the_arguments_as_a_list_and_the_notes(capsys: pytest.Capture
     assert any("without a word" in note for note in document["notes"])
 
 
+def test_an_output_in_float16_crosses_the_border_as_fp16_in_the_formats_of_the_dla(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = bundle_with_cache(tmp_path, "\n".join(CACHE))
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    entry = next(tensor for tensor in manifest["tensors"] if tensor["role"] == "output")
+    del entry["scale"], entry["scale_bits"]
+    entry.update(dtype="float16", format="chw16")
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    (bundle / "layer_precisions.txt").write_text(
+        f"{read_network(SHIPPED / 'model.onnx').producers[entry['name']].name}:fp16\n"
+    )
+    code, out, err = run(capsys, str(bundle))
+    assert code == 0, err
+    assert "--outputIOFormats=" + ",".join(["fp16:chw16"] + ["int8:chw32"] * 5) in words(out)
+    assert {"--fp16", "--int8"} <= set(words(out))
+
+
 def test_layers_that_stay_fp16_are_taken_from_the_bundle_and_must_be_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

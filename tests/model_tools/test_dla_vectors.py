@@ -115,6 +115,7 @@ def test_a_surface_holds_every_element_where_the_format_says(data: st.DataObject
     ("change", "reason"),
     [
         ({"dtype": "fp16"}, "expected int8"),
+        ({"dtype": "float16", "format": "chw16"}, "tensor t: float16; test vectors count in steps of int8"),
         ({"format": "linear"}, "expected int8 in hwc4, chw32"),
         ({"shape": [2, 3, 4, 5]}, "expected int8"),
         ({"shape": [1, 5, 4, 5]}, "four channels at most"),
