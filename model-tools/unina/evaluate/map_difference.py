@@ -1,4 +1,8 @@
-"""How far the raw maps of one stage lie from those of another, over many pictures."""
+"""How far the raw maps of one stage lie from those of another, over many pictures.
+
+Beside integers, the stage before is cut to what these can hold: logits far below zero are left out on purpose
+(`unina.dla.scales.raw_map_amax`).
+"""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unina.evaluate.raw_maps import FloatMaps
+from unina.evaluate.raw_maps import FloatMaps, Limits
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,16 @@ class MapTally:
     def __init__(self) -> None:
         self._outputs: dict[str, MapDifference] = {}
 
-    def add(self, before: FloatMaps, maps: FloatMaps) -> None:
-        """Both 1×C×h×w by name. Raises ValueError where names or shapes differ: two networks, not two stages of one."""
+    def add(self, before: FloatMaps, maps: FloatMaps, limits: Limits | None = None) -> None:
+        """Both 1×C×h×w by name; `limits`: what `maps` can hold, to which the stage before is cut.
+
+        Raises ValueError where names or shapes differ: two networks, not two stages of one.
+        """
         if _shapes(before) != _shapes(maps):
             raise ValueError(f"not two stages of one network: raw maps {_shapes(before)} and {_shapes(maps)}")
         for name, values in before.items():
-            exact = values.astype(np.float64)
+            low, high = (limits or {}).get(name, (-math.inf, math.inf))
+            exact = values.astype(np.float64).clip(low, high)
             apart = np.abs(exact - maps[name])
             old = self._outputs.get(name, MapDifference(name, 0.0, 0.0, 0.0, 0.0))
             self._outputs[name] = MapDifference(

@@ -16,6 +16,10 @@ HostEngineMaps = dict[str, npt.NDArray[np.int8] | npt.NDArray[np.float16]]
 """int8, or float16 where a promoted layer writes an output"""
 
 
+Limits = Mapping[str, tuple[float, float]]
+"""The smallest and largest value that an output's integers can stand for, by name; none for an output in float."""
+
+
 class OnnxMaps:
     """A float ONNX model (with or without Q/DQ) on ONNX Runtime's CPU provider."""
 
@@ -36,6 +40,7 @@ class OnnxMaps:
             raise ValueError(f"{name}: ONNX Runtime can't load it: {' '.join(str(error).split())}") from error
         self.input = self._session.get_inputs()[0].name
         self.outputs = tuple(output.name for output in self._session.get_outputs())
+        self.limits: Limits = _int8_limits(source)
 
     def __call__(self, x: npt.NDArray[np.float32]) -> FloatMaps:
         """x: float32 1×3×H×W, pixel − offset. Returns every output, float32 1×C×h×w."""
@@ -64,6 +69,20 @@ class HostMaps:
 def dequantised(maps: HostEngineMaps, scales: Mapping[str, float]) -> FloatMaps:
     """The real values of the host engine's maps; float16 ones have no scale."""
     return {name: values.astype(np.float32) * np.float32(scales.get(name, 1.0)) for name, values in maps.items()}
+
+
+def int8_limits(scales: Mapping[str, float]) -> Limits:
+    """What int8 of these scales can stand for."""
+    return {name: (-128 * scale, 127 * scale) for name, scale in scales.items()}
+
+
+def _int8_limits(source: Path | bytes) -> Limits:
+    """Of the outputs that come out of a DequantizeLinear of int8."""
+    proto = onnx.load_model_from_string(source) if isinstance(source, bytes) else onnx.load(source)
+    last = {node.output[0]: node for node in proto.graph.node if node.op_type == "DequantizeLinear"}
+    values = {tensor.name: tensor for tensor in proto.graph.initializer}
+    outputs = [output.name for output in proto.graph.output if output.name in last]
+    return int8_limits({name: float(onnx.numpy_helper.to_array(values[last[name].input[1]])) for name in outputs})
 
 
 def onnx_maps(model: onnx.ModelProto | Path | bytes, x: npt.NDArray[np.float32]) -> FloatMaps:

@@ -111,7 +111,7 @@ def answers(
             found[stage].append(one.detections)
             before = seen[compared[stage]].maps if stage in compared else None
             if before is not None and one.maps is not None:
-                tallies[stage].add(before, one.maps)
+                tallies[stage].add(before, one.maps, one.limits)
         advance()
     rows = {stage: tally.result() for stage, tally in tallies.items()}
     return {stage: _scored(question, subject, classes, found[stage], rows.get(stage, ())) for stage in stages}

@@ -51,7 +51,7 @@ def score_stages(
             found[name].append(one.detections)
             before = seen[compared[name]].maps if name in compared else None
             if before is not None and one.maps is not None:
-                tallies[name].add(before, one.maps)
+                tallies[name].add(before, one.maps, one.limits)
         advance()
     accuracy = {name: score_as(classes, samples, given) for name, given in found.items()}
     thresholds = best_thresholds(samples, found[list(stages)[-1]], classes, default)

@@ -13,8 +13,9 @@ HEADS = ("stage", "mAP50", "mAP50-95", "points", "max |Δ|", "of largest", "dB",
 """Of the columns of `StageRow.cells`."""
 CAPTION = (
     "Each stage beside the one before it, modes of host beside the one before them all. points: of mAP50-95 gained. "
-    "max |Δ|, its share of the largest value, dB: the raw maps, of the output that differs most for its size. boxes "
-    "kept: those of the stage before that this one has too ⇄ the other way round; same class, IoU ≥ 0.9."
+    "max |Δ|, its share of the largest value, dB: the raw maps, of the output that differs most for its size; beside "
+    "integers, within what they can hold. boxes kept: those of the stage before that this one has too ⇄ the other way "
+    "round; same class, IoU ≥ 0.9."
 )
 
 

@@ -5,7 +5,7 @@ A drop of accuracy between two stages is therefore the network's, never the lett
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ import torch
 from unina.data import Sample, read_image
 from unina.evaluate.arithmetic import OWN, Arithmetic
 from unina.evaluate.classes import Groups
-from unina.evaluate.raw_maps import FloatMaps, HostMaps, OnnxMaps, dequantised
+from unina.evaluate.raw_maps import FloatMaps, HostMaps, Limits, OnnxMaps, dequantised, int8_limits
 from unina.evaluate.score import MAX_DETECTIONS, Metrics, score
 from unina.evaluate.tinygrad_maps import TinygradMaps
 from unina.model import Detector
@@ -105,6 +105,8 @@ class Observation:
     detections: Detections
     maps: FloatMaps | None = None
     """the raw maps behind them, real values, 1×C×h×w by name; None: only the detections are known"""
+    limits: Limits = field(default_factory=dict)
+    """what the maps can hold, where they are integers"""
 
 
 class NetworkStage(ABC):
@@ -150,13 +152,14 @@ class OnnxStage(NetworkStage):
     """An ONNX file, plain or with Q/DQ, on ONNX Runtime (which runs Q/DQ partly in float)."""
 
     def __init__(self, model: onnx.ModelProto | Path | bytes, head: Head) -> None:
-        self._maps: OnnxMaps | TinygradMaps = OnnxMaps(model)
-        self._head = head
+        maps = OnnxMaps(model)
+        self._maps: OnnxMaps | TinygradMaps = maps
+        self._head, self._limits = head, maps.limits
 
     def observe(self, image: Image) -> Observation:
         pixels, placement = self._head.pixels(image)
         maps = self._maps(centred(pixels))
-        return Observation(self._head.detections(maps, placement), maps)
+        return Observation(self._head.detections(maps, placement), maps, self._limits)
 
 
 class TinygradStage(OnnxStage):
@@ -164,7 +167,7 @@ class TinygradStage(OnnxStage):
 
     def __init__(self, model: onnx.ModelProto | Path | bytes, head: Head) -> None:
         self._maps = TinygradMaps(model)
-        self._head = head
+        self._head, self._limits = head, {}
 
 
 class HostStage(NetworkStage):
@@ -178,7 +181,7 @@ class HostStage(NetworkStage):
         pixels, placement = self._head.pixels(image)
         maps = self._maps(centred_int8(pixels))
         detections = self._head.detections(maps, placement, self._maps.scales)
-        return Observation(detections, dequantised(maps, self._maps.scales))
+        return Observation(detections, dequantised(maps, self._maps.scales), int8_limits(self._maps.scales))
 
 
 def centred(pixels: Image) -> npt.NDArray[np.float32]:
