@@ -106,6 +106,22 @@ class FloatConvTarget : public testing::TestWithParam<std::int64_t> {
     return memory;
   }
 
+  // Large numbers that cancel out and small ones between them, over a constant picture.
+  void let_sums_depend_on_their_order(Operator& op, const Memory& in, int taps) {
+    const std::uint16_t one = in.buffer.format.type == DataType::kInt8 ? 0x0101 : 0x3c00;
+    for (std::size_t i = 0; i < in.buffer.format.bytes; i += 2)
+      std::memcpy(in.buffer.data + i, &one, sizeof one);
+    auto w = op.float16_weights.begin();
+    for (; w != op.float16_weights.end(); w += taps) {
+      for (int i = 0; i + 2 < taps; i += 3) {
+        w[i] = static_cast<std::uint16_t>(0x7400 | (random_() & 0x3ff));  // 16384 and more
+        w[i + 1] = w[i] | 0x8000;
+        w[i + 2] = static_cast<std::uint16_t>(0x2000 | (random_() & 0x83ff));  // around 1/128
+      }
+      std::shuffle(w, w + taps, random_);
+    }
+  }
+
   std::mt19937 random_{11};
 };
 
@@ -142,6 +158,7 @@ TEST_P(FloatConvTarget, ConvolvesLikeTheDefinition) {
       op.float_bias.push_back(
           std::ldexp(static_cast<float>(random_() % 2001) - 1000.0f, pick({-20, -5, 6})));
     if (pick({0, 1})) op.float_bias[0] = -0.0f;
+    if (pick({0, 1})) let_sums_depend_on_their_order(op, in, taps);
 
     const bool to_int8 = pick({0, 1});
     Memory out = tensor(
