@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,8 +15,9 @@ from torch import nn
 
 import unina_runtime
 from unina.cli.export import main
+from unina.dla.scales import ScaleMap
 from unina.evaluate import Head, host_maps
-from unina.export.cache import read_cache
+from unina.export.cache import format_cache, read_cache
 from unina.model import Detector, ModelSpec, save_checkpoint
 
 NAMES = ("blue_cone", "yellow_cone")
@@ -58,15 +60,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("data"))
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained network whose weights are large enough that its maps vary."""
+def write_checkpoint(path: Path, change: Callable[[Detector], None] = lambda detector: None) -> Path:
+    """An untrained network whose weights are large enough that its maps vary; `change` spoils it."""
     torch.manual_seed(0)
     detector = Detector(SPEC, len(NAMES), NAMES)
     for module in detector.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
-    path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
+    change(detector)
     spec = {
         "data": "",
         "sources": ({"data": "/home/somebody/cones/data.yaml", "share": 1.0},),
@@ -74,6 +75,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     save_checkpoint(path, detector.eval(), {"seed": 7, "spec": spec})
     return path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoint(tmp_path_factory.mktemp("run") / "checkpoint.pt")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +138,13 @@ def test_the_report_says_what_was_checked_and_marks_estimates_as_such(exported: 
     assert (dla["on_dla"], dla["regions"], dla["reformats"]) == (True, 1, 0)
     assert dla["estimated_ms"]["MAXN"] == pytest.approx(sum(layer["us"] for layer in dla["layers"]) / 1e3, rel=0.02)
     assert list(dla["estimated_ms"].values()) == sorted(dla["estimated_ms"].values())
+    stages = report["stages"]
+    assert list(stages) == list(manifest["accuracy"]) and stages["torch"] is None
+    assert [stages[name]["stage"] for name in ("fused", "onnx", "qdq", "host")] == ["torch", "fused", "onnx", "qdq"]
+    assert stages["onnx"]["maps"]["relative"] < 1e-5 < stages["qdq"]["maps"]["relative"]
+    assert "precision" not in manifest and "sensitivity" not in report
     page = (exported / "report.html").read_text()
+    assert "Stage by stage" in page and "boxes kept" in page and "INT8 and FP16" not in page
     assert page.count("<img src='data:image/jpeg") == 3 and "http" not in page.replace("http-equiv", "")
     assert "estimated" in page and "nothing was measured on a Jetson" in page
     assert f"{manifest['accuracy']['host']['map50']:.3f}" in page
@@ -231,6 +243,59 @@ def test_pictures_of_one_colour_cannot_calibrate(
     line = refused(capsys, checkpoint, "--data", data, "--output", tmp_path / "x.unina")
     assert "all 6 calibration pictures are of one colour" in line
     assert not (tmp_path / "x.unina").exists()
+
+
+def test_a_network_that_cannot_be_scaled_is_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights that are NaN, activations that overflow, a layer that is dead: by name, and nothing is written."""
+
+    def spoilt(value: float) -> Callable[[Detector], None]:
+        def change(detector: Detector) -> None:
+            for module in detector.backbone.stem.modules():
+                if isinstance(module, nn.Conv2d):
+                    module.weight.data.fill_(value)
+
+        return change
+
+    for value, said in (
+        (float("nan"), "stem/conv/Conv (Conv): the weights hold NaN or infinity"),
+        (3e38, "the weights hold NaN or infinity"),
+        (1e36, "is not finite on calibration picture 1"),
+        (0.0, "everywhere on all 6 calibration pictures: its layer is dead"),
+    ):
+        spoilt_checkpoint = write_checkpoint(tmp_path / "spoilt.pt", spoilt(value))
+        line = refused(capsys, spoilt_checkpoint, "--data", data, "--output", tmp_path / "x.unina")
+        assert said in line, line
+    assert [path.name for path in tmp_path.iterdir()] == ["spoilt.pt"]
+
+
+def test_without_a_picture_to_calibrate_on_nothing_is_written(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_data(tmp_path / "data")
+    for file in (tmp_path / "data" / "images" / "train").iterdir():
+        file.unlink()
+    refused(capsys, checkpoint, "--data", data, "--output", tmp_path / "x.unina")
+    assert not (tmp_path / "x.unina").exists()
+
+
+def test_a_cache_that_lacks_a_tensor_is_never_written(
+    checkpoint: Path,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The text itself is read again and held against the network, so that a fault of its writer is found, too."""
+
+    def forgetful(scales: ScaleMap) -> str:
+        return "".join(f"{line}\n" for line in format_cache(scales).splitlines() if not line.startswith("p3_box:"))
+
+    monkeypatch.setattr("unina.export.cache.format_cache", forgetful)
+    line = refused(capsys, checkpoint, "--data", data, "--output", tmp_path / "x.unina", "--no-accuracy")
+    assert "calibration.cache: p3_box: " in line and "without a scale" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_bundle_stays_as_it_is(

@@ -3,9 +3,11 @@
 What TensorRT ≥ 11 and other runtimes load. A tensor keeps its name where it is produced (the name in the calibration
 cache); its readers see `<name>_dequantized`. A graph output is produced as `<name>_raw` and keeps its name after DQ.
 
-A convolution that runs in FP16 ("promoted") has its weights as float32 that FP16 holds exactly, and no Q/DQ between it
-and its ReLU; a tensor that is float16 has none at all (docs/integer-semantics.md). That runtimes compute it in FP16, as
-the host engine does, is not expressed: they see float32.
+A convolution that runs in FP16 ("promoted") is one of float16 tensors, as strongly typed runtimes ask for it: a Cast
+behind the DQ that it reads, weights and bias in float16, a Cast before the Q behind it. A tensor that is float16 in the
+bundle (docs/integer-semantics.md) has no Q/DQ. The host engine keeps the bias in float32; that is the one difference.
+ONNX Runtime's CPU has no FP16: it computes such a layer in float32 and rounds nothing. (Float32 weights between DQ and
+Q would not do: it makes them INT8 by itself, WeightBiasQuantization.)
 """
 
 from collections.abc import Collection
@@ -32,10 +34,10 @@ def quantised_model(model: onnx.ModelProto, scales: ScaleMap, promoted: Collecti
         ValueError: a promoted layer is no convolution of the graph.
     """
     graph = read_graph(model)
-    plain = set(float16_tensors(graph, promoted))
-    for op in graph.ops:
-        if isinstance(op, Conv) and op.name in promoted and graph.fused_relu(op) is not None:
-            plain.add(op.output)  # inside the layer: it is not rounded before its ReLU
+    half = float16_tensors(graph, promoted)
+    relus = {op.name: graph.fused_relu(op) for op in graph.ops if isinstance(op, Conv) and op.name in promoted}
+    last = {name if relu is None else relu.name for name, relu in relus.items()}
+    """The operators that write what a promoted layer stores."""
     nodes: list[NodeProto] = []
     tensors: list[TensorProto] = [numpy_helper.from_array(np.array(0, np.int8), "zero_point")]
 
@@ -50,21 +52,40 @@ def quantised_model(model: onnx.ModelProto, scales: ScaleMap, promoted: Collecti
             helper.make_node("DequantizeLinear", [integers, *parameters], [target], f"{tensor}/DequantizeLinear")
         )
 
+    def cast(source: str, target: str, to: int) -> str:
+        if not any(target in node.output for node in nodes):  # two layers may read the same tensor
+            nodes.append(helper.make_node("Cast", [source], [target], f"{target}/Cast", to=to))
+        return target
+
     for tensor in graph.inputs:
         quantise(tensor)
     for op, original in zip(graph.ops, model.graph.node, strict=True):
         node = NodeProto()
         node.CopyFrom(original)
-        for position, name in enumerate(op.inputs):
-            node.input[position] = name if name in graph.outputs or name in plain else f"{name}_dequantized"
-        if isinstance(op, Conv):
-            weight, parameters = _half_weights(op) if op.name in promoted else _weights(op, scales, nodes)
+        real = [name if name in graph.outputs else f"{name}_dequantized" for name in op.inputs]
+        if op.name in relus and isinstance(op, Conv):
+            x = op.inputs[0]
+            node.input[0] = x if x in half else cast(real[0], f"{x}_half", TensorProto.FLOAT16)
+            tensors.extend(_half_weights(op))
+            node.input[1:] = [f"{op.output}_weight", f"{op.output}_bias"]
+        elif op.name not in last:  # a ReLU inside a promoted layer reads what that writes
+            node.input[: len(real)] = real
+        if isinstance(op, Conv) and op.name not in relus:
+            weight, parameters = _weights(op, scales)
             tensors.extend(parameters)
-            node.input[1:] = [weight, f"{op.output}_bias"]
-        if op.output in graph.outputs and op.output not in plain:
-            node.output[0] = f"{op.output}_raw"
+            nodes.append(weight)
+            node.input[1:] = [weight.output[0], f"{op.output}_bias"]
         nodes.append(node)
-        if op.output not in plain:
+        if op.name in relus and op.name not in last:
+            continue  # inside the layer
+        is_output, stays_half = op.output in graph.outputs, op.output in half
+        written = f"{op.output}_raw" if is_output and not stays_half else op.output
+        if op.name in last and (is_output or not stays_half):
+            node.output[0] = f"{op.output}_float16"
+            cast(node.output[0], written, TensorProto.FLOAT)
+        else:
+            node.output[0] = written
+        if not stays_half:
             quantise(op.output)
 
     used = {name for node in nodes for name in node.input}
@@ -79,15 +100,18 @@ def quantised_model(model: onnx.ModelProto, scales: ScaleMap, promoted: Collecti
     return quantised
 
 
-def _half_weights(op: Conv) -> tuple[str, list[TensorProto]]:
-    """Name and initialisers of a promoted convolution's weights."""
-    name = f"{op.output}_weight"
-    half = op.weight.astype(np.float16).astype(np.float32)  # half to even
-    return name, [numpy_helper.from_array(half, name), _bias(op)]
+def _half_weights(op: Conv) -> list[TensorProto]:
+    """Weight and bias of a promoted convolution; half to even."""
+    largest = float(np.finfo(np.float16).max)
+    bias = op.bias.clip(-largest, largest)  # what it writes is clamped there as well
+    return [
+        numpy_helper.from_array(op.weight.astype(np.float16), f"{op.output}_weight"),
+        numpy_helper.from_array(bias.astype(np.float16), f"{op.output}_bias"),
+    ]
 
 
-def _weights(op: Conv, scales: ScaleMap, nodes: list[NodeProto]) -> tuple[str, list[TensorProto]]:
-    """The same of an INT8 convolution; adds the node that dequantises them."""
+def _weights(op: Conv, scales: ScaleMap) -> tuple[NodeProto, list[TensorProto]]:
+    """The node that dequantises the weights of an INT8 convolution, and its initialisers and the bias."""
     integers = quantise_conv(op, scales[op.inputs[0]])
     prefix = f"{op.output}_weight"
     tensors = [
@@ -95,10 +119,7 @@ def _weights(op: Conv, scales: ScaleMap, nodes: list[NodeProto]) -> tuple[str, l
         numpy_helper.from_array(integers.scale, f"{prefix}_scale"),
         numpy_helper.from_array(np.zeros(len(integers.scale), np.int8), f"{prefix}_zero_point"),
     ]
-    inputs, name = [tensor.name for tensor in tensors], f"{prefix}_dequantized"
-    nodes.append(helper.make_node("DequantizeLinear", inputs, [name], f"{prefix}/DequantizeLinear", axis=0))
-    return name, [*tensors, _bias(op)]
-
-
-def _bias(op: Conv) -> TensorProto:
-    return numpy_helper.from_array(op.bias.astype(np.float32), f"{op.output}_bias")
+    inputs = [tensor.name for tensor in tensors]
+    bias = numpy_helper.from_array(op.bias.astype(np.float32), f"{op.output}_bias")
+    node = helper.make_node("DequantizeLinear", inputs, [f"{prefix}_dequantized"], f"{prefix}/DequantizeLinear", axis=0)
+    return node, [*tensors, bias]
