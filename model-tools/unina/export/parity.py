@@ -123,7 +123,9 @@ class _Tally:
         quantised: npt.NDArray[np.float32],
         host: npt.NDArray[np.float32],
     ) -> None:
-        steps = np.abs(np.rint(quantised / self._scale) - np.rint(host / self._scale))
+        steps = np.abs(
+            np.rint(quantised.clip(*self._range) / self._scale) - np.rint(host.clip(*self._range) / self._scale)
+        )
         floats_in_range = floats.clip(*self._range)
         noise = floats_in_range - host.clip(*self._range)
         self._onnx_error = float(np.maximum(self._onnx_error, np.abs(module - floats).max()))  # keeps a NaN

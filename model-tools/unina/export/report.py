@@ -200,7 +200,8 @@ def precision_sentence(told: Mapping[str, Any]) -> str:
     if count == 0:
         what = "Everything in INT8"
     if told["drop"] is not None:
-        what += f"; the host engine loses {told['drop']:.2f} points of mAP50-95 against FP32"
+        verb = "loses" if told["drop"] >= 0 else "gains"
+        what += f"; the host engine {verb} {abs(told['drop']):.2f} points of mAP50-95 against FP32"
     return what + (f", {told['max_drop']:g} may be lost" if told["max_drop"] is not None else "")
 
 
