@@ -25,7 +25,7 @@ class ModelSpec:
     """stage plan, from small to large (docs/models.md); pico trains on a CPU in minutes"""
 
     block: Block = "qarep"
-    """qarep keeps its accuracy in INT8 (arXiv 2212.01593); rep is the plain RepVGG block, which loses it"""
+    """qarep bounds the weights for INT8 (arXiv 2212.01593); rep is the plain RepVGG block, which learns faster"""
 
     input_height: int = 384
     """rows the deployed network sees; a multiple of the coarsest stride"""
