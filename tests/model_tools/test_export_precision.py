@@ -161,6 +161,7 @@ def test_a_wrong_list_or_options_that_do_not_go_together_are_refused(
         ("nowhere:fp16\n", "nowhere is no node of the network; only convolutions"),
         (f"{other}:fp16\n", f"{other} is a Relu, not a convolution"),
         (f"{conv}:fp16\n{conv}:fp16\n", f"{conv} is there twice"),
+        (f"{conv}:fp16\n", f"{conv} reads the picture"),
         (f"{conv}:int8\n", "line 1: "),
         ("\n", "names no layer"),
     ):

@@ -85,6 +85,21 @@ def test_one_class_alone_still_teaches() -> None:
     assert float(bernoulli_divergence(torch.tensor([3.0]), torch.tensor([-3.0]))) > 1
 
 
+def test_what_lies_far_below_zero_is_not_compared(tmp_path: Path) -> None:
+    """A student in integers says -8 where the teacher says -180; both mean that nothing is there."""
+    path = teacher_file(tmp_path)
+    pupil = student()
+    distiller = Distiller(DistilSpec(str(path), confident=0.0), pupil, 1, 10)
+    bins = pupil.spec.reg_max
+    classes, sides = torch.full((1, len(pupil.classes), 2, 2), -180.0), torch.full((1, 4 * bins, 2, 2), -60.0)
+    sides[:, ::bins] = 3.0
+    said = (classes.clamp(min=-8).requires_grad_(), sides.clamp(min=-8).requires_grad_())
+    assert float(distiller.logit_loss([said], [(classes, sides)])) == pytest.approx(0, abs=1e-6)
+    assert float(distiller.box_loss([said], [(classes + 180, sides)])) == pytest.approx(0, abs=1e-6)
+    too_sure = said[0] + 6.0
+    assert float(distiller.logit_loss([(too_sure, said[1])], [(classes, sides)])) > 0.1
+
+
 def test_channels_are_compared_by_pattern_alone() -> None:
     x = torch.randn(2, 5, 6, 7)
     gain, offset = torch.rand(1, 5, 1, 1) + 0.5, torch.randn(1, 5, 1, 1)

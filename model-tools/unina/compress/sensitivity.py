@@ -20,7 +20,7 @@ from torch import Tensor
 from unina.compress.calibrate import Input
 from unina.compress.float_graph import FloatGraph, Stored, Values
 from unina.dla.graph import Conv, Graph
-from unina.dla.precision import float16_tensors
+from unina.dla.precision import float16_tensors, reads_picture
 from unina.dla.scales import ScaleMap
 from unina.dla.weights import quantise_conv
 
@@ -90,14 +90,16 @@ class Sensitivity:
         )
 
     def order(self, price_ms: PriceMs) -> tuple[tuple[str, ...], ...]:
-        """All layers in the order in which to promote them: each step buys most a millisecond with those before it.
+        """The layers in the order in which to promote them: each step buys most a millisecond with those before it.
 
         A step is a layer, or a layer with all that read its output: only together do they make that tensor float16.
+        What reads the picture stays out (`unina.dla.precision.reads_picture`).
         """
         steps: list[tuple[str, ...]] = []
         chosen: tuple[str, ...] = ()
-        together = {(layer.name,) for layer in self.layers} | self._families
-        while len(chosen) < len(self.layers):
+        stem = {op.name for op in self.graph.ops if isinstance(op, Conv) and reads_picture(self.graph, op)}
+        together = {one for one in {(layer.name,) for layer in self.layers} | self._families if not stem & {*one}}
+        while len(chosen) < len(self.layers) - len(stem):
             moves = {tuple(name for name in one if name not in chosen) for one in together} - {()}
             paid, had = price_ms(chosen), self.removed(chosen)
             bought = {

@@ -37,6 +37,14 @@ def float16_tensors(graph: Graph, promoted: Collection[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+def reads_picture(graph: Graph, op: Conv) -> bool:
+    """Whether this is a convolution of the network's input: the DLA computes it in the precision of that, INT8 HWC4.
+
+    Source: TensorRT 8.5.3 developer guide, DLA FAQ; not seen on a device.
+    """
+    return op.inputs[0] in graph.inputs
+
+
 def float16_weight(op: Conv) -> npt.NDArray[np.float16]:
     """The weights of a convolution in FP16, rounded half to even: O×(I/groups)×k_h×k_w.
 

@@ -13,6 +13,7 @@ from unina.compress.sensitivity import PriceMs, Sensitivity, measure_sensitivity
 from unina.dla.estimate import estimate_plan
 from unina.dla.graph import Conv, Graph
 from unina.dla.network import read_network
+from unina.dla.precision import reads_picture
 from unina.dla.scales import ScaleMap
 from unina.dla.steps import plan
 from unina.dla.trtexec import layer_names
@@ -93,7 +94,7 @@ def listed_layers(path: Path, graph: Graph) -> tuple[str, ...]:
     """The layers of a `layer_precisions.txt`.
 
     Raises:
-        LayersError: unreadable, empty, a name twice, or one that is no convolution of the graph.
+        LayersError: unreadable, empty, a name twice, or one that is no convolution of the graph or reads the picture.
     """
     try:
         names = layer_names(path.read_text(encoding="utf-8"))
@@ -102,7 +103,7 @@ def listed_layers(path: Path, graph: Graph) -> tuple[str, ...]:
         raise LayersError(f"--fp16-layers {path}: {why}") from error
     if not names:
         raise LayersError(f"--fp16-layers {path}: names no layer; leave the option out, everything is INT8 then")
-    convolutions = {op.name for op in graph.ops if isinstance(op, Conv)}
+    convolutions = {op.name: op for op in graph.ops if isinstance(op, Conv)}
     others = {op.name: type(op).__name__ for op in graph.ops}
     for name in names:
         if names.count(name) > 1:
@@ -111,6 +112,11 @@ def listed_layers(path: Path, graph: Graph) -> tuple[str, ...]:
             what = f"is a {others[name]}, not a convolution" if name in others else "is no node of the network"
             hint = "only convolutions can be chosen, by the names of their nodes in model.onnx"
             raise LayersError(f"--fp16-layers {path}: {name} {what}; {hint}")
+        if reads_picture(graph, convolutions[name]):
+            raise LayersError(
+                f"--fp16-layers {path}: {name} reads the picture, which is int8, and the DLA computes it in INT8, too; "
+                "leave it out"
+            )
     return names
 
 

@@ -9,7 +9,9 @@
 * Box sides: the divergence of the distributions over bins at the cells where the teacher is confident, weighted by its
   score (LD, arXiv 2102.12252).
 
-The last two compare head with head: the one that is deployed learns from the one that would be.
+The last two compare head with head: the one that is deployed learns from the one that would be. Both see logits no
+lower than −8, as the raw maps of a bundle: what a teacher says below that decides nothing, a student in integers cannot
+say it, and softened by a temperature the background would outweigh all objects.
 """
 
 import math
@@ -21,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unina.dla.scales import RAW_MAP_AMAX
 from unina.model import Detector, load_checkpoint
 from unina.model.deploy import fused
 from unina.model.detector import INPUT_SCALE, DetectorMaps
@@ -137,7 +140,7 @@ class Distiller(nn.Module):
         t = self.spec.temperature
         loss, weight = [], []
         for (student, _), (teacher, _) in zip(mine, theirs, strict=True):
-            loss.append(bernoulli_divergence(teacher.float() / t, student.float() / t).sum())
+            loss.append(bernoulli_divergence(heard(teacher) / t, heard(student) / t).sum())
             weight.append(teacher.float().sigmoid().amax(dim=1).sum())
         return t * t * torch.stack(loss).sum() / self.total(torch.stack(weight).sum()).clamp(min=1)
 
@@ -148,8 +151,8 @@ class Distiller(nn.Module):
         for (_, student), (logits, teacher) in zip(mine, theirs, strict=True):
             score = logits.float().sigmoid().amax(dim=1)
             image, y, x = torch.nonzero(score >= self.spec.confident, as_tuple=True)
-            target = F.log_softmax(teacher[image, :, y, x].float().view(-1, 4, bins) / t, dim=2)
-            said = F.log_softmax(student[image, :, y, x].float().view(-1, 4, bins) / t, dim=2)
+            target = F.log_softmax(heard(teacher[image, :, y, x]).view(-1, 4, bins) / t, dim=2)
+            said = F.log_softmax(heard(student[image, :, y, x]).view(-1, 4, bins) / t, dim=2)
             gap = F.kl_div(said, target, reduction="none", log_target=True).sum(dim=2).mean(dim=1)
             loss.append((gap * score[image, y, x]).sum())
             weight.append(score[image, y, x].sum())
@@ -178,6 +181,11 @@ def check_match(spec: DistilSpec, student: Detector, teacher: Detector) -> None:
 def weight_at(step: int, steps: int, final: float) -> float:
     """From 1 at the first step to `final` at the last, along a cosine."""
     return final + (1 - final) * (1 + math.cos(math.pi * min(1.0, step / max(1, steps - 1)))) / 2
+
+
+def heard(logits: Tensor) -> Tensor:
+    """In float32, those far below zero lifted to where they still decide nothing."""
+    return logits.float().clamp(min=-RAW_MAP_AMAX)
 
 
 def standardised(x: Tensor) -> Tensor:
