@@ -124,12 +124,13 @@ void detect(const Options& options) {
   if (pictures) pictures->commit();
   records.commit();
   progress.clear();
-  std::fprintf(stderr,
-               "unina-detector: %zu frames in %.1f s (%.1f frames/s) on %s; median ms: read %.2f, "
-               "preprocess %.2f, infer %.2f, decode %.2f\n",
-               frames, seconds, static_cast<double>(frames) / seconds,
-               detector.accelerator_name().c_str(), read.percentile(50), preprocess.percentile(50),
-               infer.percentile(50), decode.percentile(50));
+  std::fprintf(
+      stderr,
+      "unina-detector: %zu frames in %.1f s (%.1f frames/s) on %s (%s); median ms: read %.2f, "
+      "preprocess %.2f, infer %.2f, decode %.2f\n",
+      frames, seconds, static_cast<double>(frames) / seconds, detector.accelerator_name().c_str(),
+      detector.accelerator_reason().c_str(), read.percentile(50), preprocess.percentile(50),
+      infer.percentile(50), decode.percentile(50));
 }
 
 }  // namespace
@@ -155,7 +156,15 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--annotate", options.annotate, "Directory for pictures with the boxes drawn in");
   app.add_option("--accelerator", options.detector.accelerator,
-                 "What runs the network: auto or host")
+                 "What runs the network: cudla-hybrid, host, or auto: the first of them that fits "
+                 "machine and bundle; the last line on stderr says which and why")
+      ->capture_default_str();
+  app.add_option("--dla", options.detector.dla.core, "Number of the DLA core")
+      ->capture_default_str();
+  app.add_option("--dla-loadable", options.detector.dla.loadable,
+                 "The network compiled for the DLA, as trtexec --buildDLAStandalone writes it");
+  app.add_option("--dla-timeout-ms", options.detector.dla.timeout_ms,
+                 "How long one frame may take on the DLA before the program gives up")
       ->capture_default_str();
   app.add_option("--threads", options.detector.threads, "Threads of the host accelerator, 1 to 256")
       ->capture_default_str();

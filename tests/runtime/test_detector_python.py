@@ -116,7 +116,8 @@ def test_one_detector_serves_many_python_threads(bundle: TinyBundle) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"accelerator": "cudla-hybrid"}, "accelerator 'cudla-hybrid' is not in this build; it has: auto, host"),
+        ({"accelerator": "dla0"}, "accelerator 'dla0' is not in this build; it has: auto, "),
+        ({"accelerator": "cudla-hybrid"}, "needs a DLA loadable"),
         ({"score_threshold": 1.5}, "threshold 1.5"),
         ({"score_threshold": float("nan")}, "not within 0 and 1"),
         ({"threads": 0}, "threads"),

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "unina/accelerator.h"
+#include "unina/accelerators.h"
 #include "unina/bundle.h"
 #include "unina/decode.h"
 #include "unina/detections.h"
@@ -18,6 +19,7 @@ struct DetectorOptions {
   std::string accelerator = "auto";
   std::optional<float> score_threshold;  // instead of the bundle's threshold of every class
   int threads = 1;
+  DlaOptions dla;
 };
 
 struct StageTimes {
@@ -39,9 +41,12 @@ class Detector {
   const Bundle& bundle() const { return bundle_; }
   const Manifest& manifest() const { return bundle_.manifest(); }
   std::string accelerator_name() const { return accelerator_->name(); }
+  // Why this accelerator, and what the better ones lack.
+  const std::string& accelerator_reason() const { return choice_.reason; }
 
  private:
   Bundle bundle_;
+  AcceleratorCandidate choice_;
   std::unique_ptr<Accelerator> accelerator_;
   TensorView input_;
   std::vector<LevelMaps> maps_;  // in the accelerator's output buffers

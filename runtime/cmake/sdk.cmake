@@ -1,0 +1,14 @@
+# Whose declarations of CUDA and cuDLA the code is compiled against. Both libraries are opened at run time, so that one
+# binary runs with and without them, and nothing here is linked.
+set(UNINA_SDK "minimal" CACHE STRING "minimal: our own declarations of what is used; real: NVIDIA's headers (UNINA_CUDA_INCLUDE, UNINA_CUDLA_INCLUDE)")
+set_property(CACHE UNINA_SDK PROPERTY STRINGS minimal real)
+
+add_library(unina_cuda_headers INTERFACE)
+if(UNINA_SDK STREQUAL "real")
+  find_path(UNINA_CUDA_INCLUDE cuda_runtime_api.h HINTS /usr/local/cuda/include REQUIRED)
+  find_path(UNINA_CUDLA_INCLUDE cudla.h HINTS /usr/local/cuda/include REQUIRED)
+  target_include_directories(unina_cuda_headers SYSTEM INTERFACE ${UNINA_CUDA_INCLUDE} ${UNINA_CUDLA_INCLUDE})
+  target_compile_definitions(unina_cuda_headers INTERFACE UNINA_SDK_REAL)
+elseif(NOT UNINA_SDK STREQUAL "minimal")
+  message(FATAL_ERROR "UNINA_SDK=${UNINA_SDK}: expected minimal or real")
+endif()

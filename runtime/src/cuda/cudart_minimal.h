@@ -1,0 +1,41 @@
+// What this project uses of the CUDA runtime's C interface (12 and 13), declared in its own words,
+// so that it builds where no CUDA is installed. tests/runtime/contract_cudart.cpp holds these lines
+// against NVIDIA's headers. Nothing here is executed: the library is opened at run time.
+#pragma once
+
+#include <cstddef>
+
+extern "C" {
+
+enum cudaError {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101,
+  cudaErrorInvalidResourceHandle = 400,
+  cudaErrorNotReady = 600,
+  cudaErrorLaunchFailure = 719,
+  cudaErrorUnknown = 999,
+};
+typedef enum cudaError cudaError_t;
+
+struct CUstream_st;
+typedef struct CUstream_st* cudaStream_t;
+
+#define cudaStreamNonBlocking 0x01
+#define cudaHostAllocMapped 0x02
+
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags);
+cudaError_t cudaStreamQuery(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaHostAlloc(void** host, std::size_t bytes, unsigned int flags);
+cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsigned int flags);
+cudaError_t cudaFreeHost(void* host);
+const char* cudaGetErrorName(cudaError_t error);
+const char* cudaGetErrorString(cudaError_t error);
+
+}  // extern "C"

@@ -1,0 +1,25 @@
+#include "cudla/cudla_device.h"
+
+#include "unina/error.h"
+
+namespace unina {
+
+CudlaDevice::CudlaDevice(const CudlaLibrary& cudla, int core, ReleaseFailures& failures)
+    : cudla_(cudla), failures_(failures) {
+  std::uint64_t cores = 0;
+  cudla_.require("cudlaDeviceGetCount", cudla_.cudlaDeviceGetCount(&cores));
+  if (core < 0 || static_cast<std::uint64_t>(core) >= cores) {
+    throw Error("DLA core " + std::to_string(core) + ": this machine has " + std::to_string(cores) +
+                " (numbered from 0)");
+  }
+  const cudlaStatus status =
+      cudla_.cudlaCreateDevice(static_cast<std::uint64_t>(core), &device_, CUDLA_CUDA_DLA);
+  cudla_.require("cudlaCreateDevice", status, device_);
+}
+
+CudlaDevice::~CudlaDevice() {
+  const cudlaStatus status = cudla_.cudlaDestroyDevice(device_);
+  if (status != cudlaSuccess) failures_.add(cudla_.describe("cudlaDestroyDevice", status));
+}
+
+}  // namespace unina

@@ -1,0 +1,224 @@
+#include "cudla/cudla_hybrid.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "cuda/cuda_stream.h"
+#include "cudla/cudla_module.h"
+#include "cudla/loadable_kind.h"
+#include "cudla/registered_buffer.h"
+#include "cudla/tensor_descriptor.h"
+#include "regular_file.h"
+#include "unina/error.h"
+
+namespace unina {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+constexpr std::uint64_t kMostLoadableBytes = std::uint64_t{1} << 30;
+constexpr int kGpu = 0;  // a Jetson has one
+// Between two looks at the stream: short beside a frame of some ms, long beside a look's few us.
+constexpr std::chrono::microseconds kLook{50};
+
+std::vector<std::uint8_t> read_loadable(const std::string& path) {
+  RegularFile file(path);
+  if (file.bytes() > kMostLoadableBytes) {
+    throw Error(path + ": has " + std::to_string(file.bytes()) + " bytes, more than any loadable");
+  }
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(file.bytes()));
+  std::size_t have = 0;
+  while (have < bytes.size()) {
+    const std::size_t got = file.read(bytes.data() + have, bytes.size() - have);
+    if (got == 0) throw Error(path + ": became shorter while it was read");
+    have += got;
+  }
+  const std::string why = why_no_loadable(bytes);
+  if (!why.empty()) throw Error(path + ": " + why);
+  return bytes;
+}
+
+}  // namespace
+
+// What the vendor's libraries hold for us, in the order of creation: destruction is the reverse.
+struct CudlaHybrid::Session {
+  Session(int core, const std::vector<std::uint8_t>& loadable)
+      : cuda(CudaRuntime::get()), cudla(CudlaLibrary::get()) {
+    // In hybrid mode the current GPU decides which context the core belongs to.
+    cuda.require("cudaSetDevice", cuda.cudaSetDevice(kGpu));
+    stream = std::make_unique<CudaStream>(cuda, failures);
+    device = std::make_unique<CudlaDevice>(cudla, core, failures);
+    module = std::make_unique<CudlaModule>(cudla, *device, loadable, failures);
+  }
+
+  TensorView add_buffer(const DlaTensor& tensor, std::vector<std::uint64_t*>& task_pointers) {
+    buffers.push_back(
+        std::make_unique<RegisteredBuffer>(cuda, cudla, *device, tensor.format.bytes, failures));
+    task_pointers.push_back(buffers.back()->registered());
+    return {tensor.name, tensor.format, buffers.back()->host()};
+  }
+
+  const CudaRuntime& cuda;
+  const CudlaLibrary& cudla;
+  ReleaseFailures failures;
+  std::unique_ptr<CudaStream> stream;
+  std::unique_ptr<CudlaDevice> device;
+  std::unique_ptr<CudlaModule> module;
+  std::vector<std::unique_ptr<RegisteredBuffer>> buffers;
+  std::vector<std::uint64_t*> task_inputs, task_outputs;
+};
+
+std::string CudlaHybrid::why_unavailable(int core) {
+  try {
+    CudaRuntime::get();
+    const CudlaLibrary& cudla = CudlaLibrary::get();
+    std::uint64_t version = 0, cores = 0;
+    cudla.require("cudlaGetVersion", cudla.cudlaGetVersion(&version));
+    cudla.require("cudlaDeviceGetCount", cudla.cudlaDeviceGetCount(&cores));
+    if (core < 0 || static_cast<std::uint64_t>(core) >= cores) {
+      return "DLA core " + std::to_string(core) + ": this machine has " + std::to_string(cores) +
+             " (numbered from 0)";
+    }
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+std::unique_ptr<CudlaHybrid> CudlaHybrid::load(const DlaOptions& options,
+                                               const Manifest& manifest) {
+  if (options.loadable.empty()) {
+    throw Error("accelerator cudla-hybrid needs a DLA loadable, and none was given");
+  }
+  if (options.timeout_ms < 1) {
+    throw Error("DLA timeout of " + std::to_string(options.timeout_ms) +
+                " ms: expected at least 1");
+  }
+  const std::vector<std::uint8_t> loadable = read_loadable(options.loadable);
+  try {
+    return std::unique_ptr<CudlaHybrid>(new CudlaHybrid(options, manifest, loadable));
+  } catch (const Error& error) {
+    throw Error(options.loadable + ": " + error.what());
+  }
+}
+
+CudlaHybrid::CudlaHybrid(const DlaOptions& options, const Manifest& manifest,
+                         const std::vector<std::uint8_t>& loadable)
+    : options_(options), session_(std::make_unique<Session>(options.core, loadable)) {
+  std::vector<DlaTensor> in, out;
+  for (const auto& d : session_->module->inputs()) in.push_back(describe(d, false, manifest));
+  for (const auto& d : session_->module->outputs()) out.push_back(describe(d, true, manifest));
+  require_all(in, false, manifest);
+  require_all(out, true, manifest);
+  for (const DlaTensor& tensor : in) {
+    inputs_.push_back(session_->add_buffer(tensor, session_->task_inputs));
+  }
+  for (const DlaTensor& tensor : out) {
+    outputs_.push_back(session_->add_buffer(tensor, session_->task_outputs));
+  }
+}
+
+CudlaHybrid::~CudlaHybrid() {
+  try {
+    close();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "unina: while releasing: %s\n", error.what());
+  }
+}
+
+// Polls: cudaStreamSynchronize knows no timeout, and cuDLA's own (cudlaSetTaskTimeoutInMs) may be
+// missing in the cuDLA of CUDA 12.6. Sleeps through most of what a frame usually takes; that figure
+// falls at once and rises slowly, so that one slow frame does not hold up those behind it.
+bool CudlaHybrid::wait() {
+  const CudaRuntime& cuda = session_->cuda;
+  const Clock::time_point begin = Clock::now();
+  const Milliseconds timeout(options_.timeout_ms);
+  Milliseconds sleep = std::min(Milliseconds(0.7 * usual_ms_), timeout);
+  while (true) {
+    if (sleep.count() > 0) std::this_thread::sleep_for(sleep);
+    const cudaError_t status = cuda.cudaStreamQuery(session_->stream->get());
+    if (status == cudaSuccess) break;
+    if (status != cudaErrorNotReady) cuda.require("cudaStreamQuery", status);
+    if (Clock::now() - begin >= timeout) return false;
+    sleep = kLook;
+  }
+  usual_ms_ = std::min(Milliseconds(Clock::now() - begin).count(), 1.1 * usual_ms_ + 0.1);
+  return true;
+}
+
+void CudlaHybrid::submit_and_wait() {
+  Session& session = *session_;
+  // The current device belongs to the thread, and infer() may be called from any.
+  session.cuda.require("cudaSetDevice", session.cuda.cudaSetDevice(kGpu));
+  // A frame that failed half-way may still run: never two tasks on one set of buffers.
+  if (in_flight_ && !wait()) lost_ = true;
+  if (!lost_) {
+    cudlaTask task{};
+    task.moduleHandle = session.module->get();
+    task.outputTensor = session.task_outputs.data();
+    task.numOutputTensors = static_cast<std::uint32_t>(session.task_outputs.size());
+    task.numInputTensors = static_cast<std::uint32_t>(session.task_inputs.size());
+    task.inputTensor = session.task_inputs.data();
+    in_flight_ = true;
+    session.cudla.require(
+        "cudlaSubmitTask",
+        session.cudla.cudlaSubmitTask(session.device->get(), &task, 1, session.stream->get(), 0));
+    lost_ = !wait();
+  }
+  if (lost_) {
+    throw Error("DLA core " + std::to_string(options_.core) + " has not finished a frame within " +
+                std::to_string(options_.timeout_ms) +
+                " ms; it may still write into the buffers, so restart the process");
+  }
+  session.cuda.require("cudaStreamSynchronize",
+                       session.cuda.cudaStreamSynchronize(session.stream->get()));
+  in_flight_ = false;
+  // Errors of the hardware come after the fact.
+  session.cudla.require("cudlaGetLastError",
+                        session.cudla.cudlaGetLastError(session.device->get()));
+}
+
+void CudlaHybrid::infer() {
+  if (lost_) {
+    throw Error(options_.loadable + ": the DLA was lost to a timeout; restart the process");
+  }
+  try {
+    submit_and_wait();
+  } catch (const Error& error) {
+    throw Error(options_.loadable + ": " + error.what());
+  }
+}
+
+void CudlaHybrid::close() {
+  if (!session_) return;
+  std::string failed;
+  bool idle = !in_flight_;
+  try {
+    idle = idle || wait();
+  } catch (const Error& error) {
+    failed = std::string(": ") + error.what();
+  }
+  std::unique_ptr<Session> session = std::move(session_);
+  if (!idle) {
+    // Hardware may still write into these buffers: freeing them would corrupt whoever gets them.
+    static std::mutex mutex;
+    static auto* const lost = new std::vector<std::unique_ptr<Session>>;
+    const std::lock_guard<std::mutex> lock(mutex);
+    lost->push_back(std::move(session));
+    throw Error(options_.loadable + ": the DLA is not known to have finished" + failed +
+                "; its buffers are kept until the process ends");
+  }
+  session->buffers.clear();
+  session->module.reset();
+  session->device.reset();
+  session->stream.reset();
+  const std::string released = session->failures.take();
+  if (!released.empty()) throw Error(options_.loadable + ": " + released);
+}
+
+}  // namespace unina

@@ -1,0 +1,33 @@
+// Mapped host memory that a DLA core may read and write: the CPU fills it in place, nothing is
+// copied.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/mapped_buffer.h"
+#include "cudla/cudla_device.h"
+
+namespace unina {
+
+class RegisteredBuffer {
+ public:
+  // Throws Error. Device and `failures` outlive the buffer.
+  RegisteredBuffer(const CudaRuntime& cuda, const CudlaLibrary& cudla, const CudlaDevice& device,
+                   std::size_t bytes, ReleaseFailures& failures);
+  ~RegisteredBuffer();
+  RegisteredBuffer(const RegisteredBuffer&) = delete;
+  RegisteredBuffer& operator=(const RegisteredBuffer&) = delete;
+
+  void* host() const { return memory_.host(); }
+  // What a task calls the buffer.
+  std::uint64_t* registered() const { return registered_; }
+
+ private:
+  const CudlaLibrary& cudla_;
+  const CudlaDevice& device_;
+  ReleaseFailures& failures_;
+  MappedBuffer memory_;
+  std::uint64_t* registered_ = nullptr;
+};
+
+}  // namespace unina

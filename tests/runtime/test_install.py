@@ -1,0 +1,59 @@
+"""What an installation holds: the product, and nothing that was made with a stand-in of a vendor's library."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BUILD = Path(os.environ.get("UNINA_PROGRAM_DIR", ROOT / "build" / "runtime" / "programs")).parent
+MARKER = b"standin_set_faults"
+
+
+def cmake(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["cmake", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_the_product_installs_without_anything_of_the_tests(tmp_path: Path) -> None:
+    done = cmake("--install", BUILD, "--prefix", tmp_path, "--component", "runtime")
+    assert done.returncode == 0, done.stderr
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name.startswith("unina-detector") for path in files)
+    for path in files:
+        assert MARKER not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("culprit", ["standins/libcudla.so.1", "standins/libcudart.so.12", "test_cudla_hybrid"])
+@pytest.mark.parametrize("component", [None, "runtime"])
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_stand_in_or_what_was_linked_to_one_is_refused(
+    tmp_path: Path, culprit: str, component: str | None, staged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, build, prefix = tmp_path / "source", tmp_path / "build", tmp_path / "prefix"
+    source.mkdir()
+    guard = ROOT / "runtime" / "cmake" / "no_standins.cmake"
+    innocent = source / "innocent.txt"
+    innocent.write_text("cudaSetDevice, libcudla.so.1")
+    (source / "part").mkdir()
+    (source / "part" / "CMakeLists.txt").write_text(
+        f'install(FILES "{BUILD / "tests" / culprit}" DESTINATION lib COMPONENT runtime)\n'
+    )
+    (source / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(guarded NONE)\n"
+        f'install(FILES "{innocent}" DESTINATION share COMPONENT runtime)\n'
+        f'if(NOT HARMLESS)\n  add_subdirectory(part)\nendif()\ninclude("{guard}")\n'
+    )
+    if staged:
+        monkeypatch.setenv("DESTDIR", str(tmp_path / "stage"))
+    only = [] if component is None else ["--component", component]
+    assert cmake("-S", source, "-B", build, "-DHARMLESS=ON").returncode == 0
+    assert cmake("--install", build, "--prefix", prefix, *only).returncode == 0
+    assert cmake("-S", source, "-B", build, "-DHARMLESS=OFF").returncode == 0
+    done = cmake("--install", build, "--prefix", prefix, *only)
+    assert done.returncode != 0
+    assert Path(culprit).name in done.stderr and "must not be installed" in done.stderr
+    where = tmp_path / "stage" / str(prefix).lstrip("/") if staged else prefix
+    assert [path.name for path in where.rglob("*") if path.is_file()] == ["innocent.txt"]
+    shutil.rmtree(build)

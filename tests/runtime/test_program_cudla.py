@@ -1,0 +1,170 @@
+"""unina-detector on the DLA: the program is unchanged, the loader's path leads to stand-ins of NVIDIA's libraries."""
+
+import json
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from programs import PROGRAMS, refuse, run
+from tiny_bundle import TinyBundle
+
+ROOT = Path(__file__).parents[2]
+STANDINS = next(
+    folder
+    for folder in (PROGRAMS.parent / "tests" / "standins", ROOT / "build" / "runtime" / "tests" / "standins")
+    if folder.is_dir()
+)
+HWC4, ROW_ALIGNMENT = 1, 64
+
+
+@pytest.fixture
+def loadable(tmp_path: Path, bundle: TinyBundle) -> Path:
+    """What the stand-in of libcudla loads (tests/runtime/standins/loadable.h)."""
+    path = tmp_path / "tiny.dla"
+    host = (bundle.path / "host.loadable").read_bytes()
+    path.write_bytes(b"UNINASIL" + struct.pack("<II", HWC4, ROW_ALIGNMENT) + host)
+    return path
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(7):
+        cv2.imwrite(str(folder / f"{number}.png"), rng.integers(0, 256, (72, 128, 3), dtype=np.uint8))
+    return folder
+
+
+@dataclass
+class Report:
+    """What the stand-ins saw until the process ended."""
+
+    live: str
+    violations: str
+    calls: dict[str, int]
+
+
+@dataclass
+class Dla:
+    """A machine with a DLA, so it seems."""
+
+    monkeypatch: pytest.MonkeyPatch
+    report_file: Path
+
+    def plug_in(self, faults: str = "") -> None:
+        self.monkeypatch.setenv("LD_LIBRARY_PATH", str(STANDINS))
+        self.monkeypatch.setenv("UNINA_STANDIN_FAULTS", faults)
+        self.monkeypatch.setenv("UNINA_STANDIN_REPORT", str(self.report_file))
+
+    def report(self) -> Report:
+        lines = dict(line.split(": ", 1) for line in self.report_file.read_text().splitlines())
+        live, violations = lines.pop("live"), lines.pop("violations")
+        return Report(live, violations, {call: int(count) for call, count in lines.items()})
+
+
+@pytest.fixture
+def dla(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Dla:
+    return Dla(monkeypatch, tmp_path / "report.txt")
+
+
+def records(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    for line in lines:
+        del line["latency_ms"]
+    return lines
+
+
+def test_a_machine_with_a_dla_runs_on_it_and_says_so(
+    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla
+) -> None:
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}"]
+    without = run("unina-detector", *arguments)
+    assert "on host (runs everywhere; not cudla-hybrid: no DLA loadable was given)" in without.stderr
+    without_library = run("unina-detector", *arguments, "--dla-loadable", loadable)
+    assert "on host (runs everywhere; not cudla-hybrid: libcud" in without_library.stderr
+    assert ".so." in without_library.stderr
+    dla.plug_in()
+    on_dla = run("unina-detector", *arguments, "--dla-loadable", loadable)
+    assert "on cudla-hybrid (a loadable for DLA core 0)" in on_dla.stderr
+    assert records(on_dla) == records(without) == records(without_library)
+    assert any(line["detections"] for line in records(on_dla))
+    report = dla.report()
+    assert (report.live, report.violations) == ("", "")
+    assert report.calls["cudlaSubmitTask"] == 7
+
+
+def test_no_library_no_dla(bundle: TinyBundle, frames: Path, loadable: Path) -> None:
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}", "--accelerator", "cudla-hybrid"]
+    assert "libcud" in refuse("unina-detector", *arguments, "--dla-loadable", loadable)
+    assert "needs a DLA loadable" in refuse("unina-detector", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ("cudlaCreateDevice:1=fail", "cudlaCreateDevice: cudlaErrorCreationFailed (3)"),
+        ("cudlaModuleLoadFromMemory:1=fail", "--buildDLAStandalone"),
+        ("cudlaSubmitTask:4=fail", "cudlaSubmitTask: cudlaErrorUmd (7)"),
+        ("cudlaSubmitTask:2=late=0x40000006", "cudlaErrorDlaErrEngineTimeout"),
+        ("cudlaMemUnregister:1=fail;cudlaSubmitTask:1=fail", "cudlaSubmitTask: "),
+    ],
+)
+def test_what_the_vendors_libraries_refuse_is_one_line_and_exit_code_2(
+    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla, tmp_path: Path, faults: str, said: str
+) -> None:
+    dla.plug_in(faults)
+    out = tmp_path / "out.jsonl"
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}", "--dla-loadable", loadable]
+    done = run("unina-detector", *arguments, "--output", out)
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.splitlines()
+    assert said in lines[-1] and lines[-1].startswith(f"unina-detector: {loadable}: ")
+    assert all(line.startswith("unina: while releasing: ") for line in lines[:-1])
+    assert not out.exists()
+    assert dla.report().live == ""
+
+
+def test_a_dla_that_hangs_ends_the_program_and_not_the_machine(
+    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla
+) -> None:
+    dla.plug_in("cudlaSubmitTask:3=hang")
+    done = run(
+        *("unina-detector", "--bundle", bundle.path, "--source", f"images:{frames}"),
+        *("--dla-loadable", loadable, "--dla-timeout-ms", "50"),
+    )
+    assert done.returncode == 2
+    assert "has not finished a frame within 50 ms" in done.stderr
+    assert dla.report().calls["cudlaSubmitTask"] == 3
+    assert dla.report().violations == ""
+
+
+def test_a_gpu_engine_given_as_a_loadable_is_known_before_the_driver_sees_it(
+    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla
+) -> None:
+    dla.plug_in()
+    loadable.write_bytes(b"ftrt" + bytes(100))
+    message = refuse(
+        *("unina-detector", "--bundle", bundle.path, "--source", f"images:{frames}"),
+        *("--dla-loadable", loadable),
+    )
+    assert "TensorRT engine for the GPU" in message and "--buildDLAStandalone" in message
+    assert "cudlaCreateDevice" not in dla.report().calls
+
+
+@pytest.mark.parametrize("core", ["2", "-1"])
+def test_a_core_that_is_not_there_is_refused(
+    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla, core: str
+) -> None:
+    dla.plug_in()
+    message = refuse(
+        *("unina-detector", "--bundle", bundle.path, "--source", f"images:{frames}"),
+        *("--dla-loadable", loadable, "--dla", core, "--accelerator", "cudla-hybrid"),
+    )
+    assert f"DLA core {core}: this machine has 2" in message
