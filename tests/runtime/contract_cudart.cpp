@@ -1,0 +1,45 @@
+// What our code relies on in the CUDA runtime's headers. Compiled in every build against our own
+// declarations, and by test_contracts.py against NVIDIA's: a difference is an error there.
+#include <cstddef>
+#include <type_traits>
+
+#include "cuda/cuda_runtime.h"
+
+namespace contract {
+
+using cudaSetDevice = cudaError_t (*)(int);
+using cudaStreamCreateWithFlags = cudaError_t (*)(cudaStream_t*, unsigned int);
+using cudaStreamQuery = cudaError_t (*)(cudaStream_t);
+using cudaStreamSynchronize = cudaError_t (*)(cudaStream_t);
+using cudaStreamDestroy = cudaError_t (*)(cudaStream_t);
+using cudaHostAlloc = cudaError_t (*)(void**, std::size_t, unsigned int);
+using cudaHostGetDevicePointer = cudaError_t (*)(void**, void*, unsigned int);
+using cudaFreeHost = cudaError_t (*)(void*);
+using cudaGetErrorName = const char* (*)(cudaError_t);
+using cudaGetErrorString = const char* (*)(cudaError_t);
+
+// Every call of the table: one that has no line above does not compile.
+#define UNINA_CALL(name)                                                   \
+  static_assert(std::is_same_v<decltype(&::name), contract::name>, #name); \
+  static_assert(std::is_same_v<decltype(unina::CudaRuntime::name), contract::name>, #name);
+UNINA_CUDART_CALLS(UNINA_CALL)
+#undef UNINA_CALL
+
+static_assert(std::is_same_v<cudaError_t, enum cudaError>);
+static_assert(sizeof(cudaError_t) == 4);
+static_assert(std::is_same_v<cudaStream_t, struct CUstream_st*>);
+
+static_assert(cudaSuccess == 0);
+static_assert(cudaErrorInvalidValue == 1);
+static_assert(cudaErrorMemoryAllocation == 2);
+static_assert(cudaErrorInsufficientDriver == 35);
+static_assert(cudaErrorNoDevice == 100);
+static_assert(cudaErrorInvalidDevice == 101);
+static_assert(cudaErrorInvalidResourceHandle == 400);
+static_assert(cudaErrorNotReady == 600);
+static_assert(cudaErrorLaunchFailure == 719);
+static_assert(cudaErrorUnknown == 999);
+static_assert(cudaStreamNonBlocking == 1);
+static_assert(cudaHostAllocMapped == 2);
+
+}  // namespace contract

@@ -1,0 +1,99 @@
+"""Our declarations of CUDA and cuDLA, and all code that uses them, against NVIDIA's own headers.
+
+The headers come from the package index at test time; without a network the test is skipped, and says so.
+"""
+
+import os
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+
+import pytest
+from fetch_headers import fetch
+
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests" / "runtime"
+SOURCES = ROOT / "runtime" / "src"
+FOLDER = ROOT / "build" / "headers"
+INSTALLED = Path("/usr/local/cuda/include")  # a toolkit of this machine, should there be one
+
+
+@pytest.fixture(scope="module")
+def places() -> dict[str, Path]:
+    try:
+        found = fetch(FOLDER)
+    except (subprocess.SubprocessError, OSError) as error:
+        reason = f"NVIDIA's headers could not be fetched, so nothing was checked against them: {error}"
+        warnings.warn(reason, stacklevel=1)
+        pytest.skip(reason)
+    if (INSTALLED / "cuda_runtime_api.h").exists():
+        found["installed"] = INSTALLED
+    return found
+
+
+def compile_only(source: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    compiler = os.environ.get("CXX", "g++")
+    assert shutil.which(compiler), f"no {compiler}"
+    command = [compiler, "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
+    command += [f"-I{SOURCES}", f"-I{SOURCES.parent / 'include'}", *flags, str(source)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def real(places: dict[str, Path], cuda: str) -> list[str]:
+    return ["-DUNINA_SDK_REAL", "-isystem", str(places[cuda]), "-isystem", str(places["cudla"])]
+
+
+@pytest.mark.parametrize("cuda", ["cuda-12.6", "cuda-13.0", "installed"])
+def test_every_contract_holds_in_the_vendors_headers(places: dict[str, Path], cuda: str) -> None:
+    if cuda not in places:
+        pytest.skip(f"no CUDA toolkit in {INSTALLED}")
+    contracts = sorted(TESTS.glob("contract_cu*.cpp"))
+    assert [contract.name for contract in contracts] == ["contract_cudart.cpp", "contract_cudla.cpp"]
+    for contract in contracts:
+        done = compile_only(contract, *real(places, cuda))
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("cuda", ["cuda-12.6", "cuda-13.0"])
+def test_the_device_code_and_the_stand_ins_compile_against_the_vendors_headers(
+    places: dict[str, Path], cuda: str
+) -> None:
+    device = [*(SOURCES / "cuda").glob("*.cpp"), *(SOURCES / "cudla").glob("*.cpp")]
+    standins = [TESTS / "standins" / "cudart.cpp", TESTS / "standins" / "cudla.cpp"]
+    assert len(device) > 10
+    for source in [*device, *standins]:
+        done = compile_only(source, *real(places, cuda), f"-I{TESTS / 'standins'}")
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("contract", "wrong"),
+    [
+        ("contract_cudla.cpp", ("cudlaErrorUmd = 7", "cudlaErrorUmd = 8")),
+        (
+            "contract_cudla.cpp",
+            (
+                "uint32_t numOutputTensors;\n  uint32_t numInputTensors;",
+                "uint32_t numInputTensors;\n  uint32_t numOutputTensors;",
+            ),
+        ),
+        (
+            "contract_cudla.cpp",
+            ("cudlaModuleUnload(cudlaModule module, uint32_t flags)", "cudlaModuleUnload(cudlaModule module)"),
+        ),
+        ("contract_cudart.cpp", ("#define cudaHostAllocMapped 0x02", "#define cudaHostAllocMapped 0x04")),
+        ("contract_cudart.cpp", ("cudaError_t cudaFreeHost(void* host)", "cudaError_t cudaFreeHost(const void* host)")),
+    ],
+)
+def test_a_contract_notices_a_difference(tmp_path: Path, contract: str, wrong: tuple[str, str]) -> None:
+    before, after = wrong
+    library = contract.removeprefix("contract_").removesuffix(".cpp")
+    header = SOURCES / ("cuda" if library == "cudart" else library) / f"{library}_minimal.h"
+    text = header.read_text()
+    assert before in text
+    changed = tmp_path / header.relative_to(SOURCES)
+    changed.parent.mkdir()
+    changed.write_text(text.replace(before, after))
+    assert compile_only(TESTS / contract).returncode == 0
+    assert compile_only(TESTS / contract, "-include", str(changed)).returncode != 0
