@@ -4,11 +4,15 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <deque>
 #include <filesystem>
 #include <memory>
+#include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "annotate.h"
 #include "atomic_output.h"
@@ -19,6 +23,7 @@
 #include "unina/accelerators.h"
 #include "unina/detector.h"
 #include "unina/error.h"
+#include "unina/interleaved_detector.h"
 #include "unina/source.h"
 
 namespace unina {
@@ -34,6 +39,25 @@ struct Options {
   std::string bundle, source, annotate;
   std::string output = "-";
   DetectorOptions detector;
+  std::string dla = "0";
+  std::vector<std::string> dla_loadables;
+  int dla_timeout_ms = DlaOptions().timeout_ms;
+};
+
+// A picture that is being detected in. The source's memory is overwritten by the next picture, so
+// a copy is kept where several are under way at a time.
+struct UnderWay {
+  Frame frame;
+  double read_ms = 0;
+  cv::Mat copy;
+
+  void keep_copy() {
+    ImageView& image = frame.image;
+    auto* pixels = const_cast<std::uint8_t*>(image.data);  // cv::Mat knows no const
+    copy = cv::Mat(image.height, image.width, CV_8UC3, pixels, image.row_stride).clone();
+    image.data = copy.data;
+    image.row_stride = copy.step;
+  }
 };
 
 // A line that is rewritten a few times a second, on a terminal only.
@@ -80,7 +104,10 @@ void write_picture(const std::string& path, const cv::Mat& picture) {
 }
 
 void detect(const Options& options) {
-  Detector detector(options.bundle, options.detector);
+  InterleavedDetector interleaved(
+      options.bundle, options.detector,
+      dla_options(options.dla, options.dla_loadables, options.dla_timeout_ms));
+  const Detector& detector = interleaved.detector();
   const std::unique_ptr<Source> source = [&] {
     const QuietLibraries quiet;
     return open_source(options.source);
@@ -98,28 +125,38 @@ void detect(const Options& options) {
   std::size_t frames = 0;
   Progress progress(source->count());
   const Clock::time_point begin = Clock::now();
-  while (true) {
-    const Clock::time_point reading = Clock::now();
-    const std::optional<Frame> frame = next();
-    const double read_ms = 1e3 * seconds_since(reading);
-    if (!frame) break;
-    const Detections found = detector.detect(frame->image);
-    const StageTimes& times = detector.times();
+  std::deque<UnderWay> under_way;
+  const auto finish_oldest = [&] {
+    const auto& [frame, read_ms, copy] = under_way.front();
+    const Answer answer = interleaved.take();
+    const StageTimes& times = answer.times;
     records.write_line(
-        json_line(frames, *frame, read_ms, times, found, detector.manifest().classes));
+        json_line(frames, frame, read_ms, times, answer.detections, detector.manifest().classes));
     if (pictures) {
-      write_picture(pictures->place(annotated_name(*frame, frames)),
-                    annotator.draw(frame->image, found));
+      write_picture(pictures->place(annotated_name(frame, frames)),
+                    annotator.draw(frame.image, answer.detections));
     }
     read.add(read_ms);
     preprocess.add(times.preprocess_ms);
     infer.add(times.infer_ms);
     decode.add(times.decode_ms);
+    under_way.pop_front();
     progress.show(++frames);
     if (stop_signal() != 0) {
       throw Error("stopped after " + std::to_string(frames) + " frames; no file was written");
     }
+  };
+  while (true) {
+    const Clock::time_point reading = Clock::now();
+    std::optional<Frame> frame = next();
+    if (!frame) break;
+    under_way.push_back({std::move(*frame), 1e3 * seconds_since(reading), {}});
+    if (interleaved.capacity() > 1) under_way.back().keep_copy();
+    if (interleaved.under_way() == interleaved.capacity()) finish_oldest();
+    interleaved.put(under_way.back().frame.image);
+    if (interleaved.capacity() == 1) finish_oldest();
   }
+  while (!under_way.empty()) finish_oldest();
   const double seconds = seconds_since(begin);
   if (pictures) pictures->commit();
   records.commit();
@@ -159,11 +196,15 @@ int main(int argc, char** argv) {
                  "What runs the network: cudla-hybrid, host, or auto: the first of them that fits "
                  "machine and bundle; the last line on stderr says which and why")
       ->capture_default_str();
-  app.add_option("--dla", options.detector.dla.core, "Number of the DLA core")
+  app.add_option("--dla", options.dla,
+                 "The DLA core, 0 or 1, or both: frames take turns and keep their order")
       ->capture_default_str();
-  app.add_option("--dla-loadable", options.detector.dla.loadable,
-                 "The network compiled for the DLA, as trtexec --buildDLAStandalone writes it");
-  app.add_option("--dla-timeout-ms", options.detector.dla.timeout_ms,
+  app.add_option(
+         "--dla-loadable", options.dla_loadables,
+         "The network compiled for the DLA, as trtexec --buildDLAStandalone writes it; with "
+         "--dla both once for each core, or once for both")
+      ->allow_extra_args(false);
+  app.add_option("--dla-timeout-ms", options.dla_timeout_ms,
                  "How long one frame may take on the DLA before the program gives up")
       ->capture_default_str();
   app.add_option("--threads", options.detector.threads, "Threads of the host accelerator, 1 to 256")

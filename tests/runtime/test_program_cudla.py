@@ -158,13 +158,43 @@ def test_a_gpu_engine_given_as_a_loadable_is_known_before_the_driver_sees_it(
     assert "cudlaCreateDevice" not in dla.report().calls
 
 
-@pytest.mark.parametrize("core", ["2", "-1"])
-def test_a_core_that_is_not_there_is_refused(
-    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla, core: str
+@pytest.mark.parametrize("loadables", [1, 2])
+def test_both_cores_take_frames_in_turn_and_keep_their_order(
+    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla, tmp_path: Path, loadables: int
 ) -> None:
-    dla.plug_in()
-    message = refuse(
-        *("unina-detector", "--bundle", bundle.path, "--source", f"images:{frames}"),
-        *("--dla-loadable", loadable, "--dla", core, "--accelerator", "cudla-hybrid"),
-    )
-    assert f"DLA core {core}: this machine has 2" in message
+    drawn = {name: tmp_path / name for name in ("one", "both")}
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}"]
+    expected = records(run("unina-detector", *arguments, "--annotate", drawn["one"]))
+    dla.plug_in("cudlaSubmitTask:1=delay=60;cudlaSubmitTask:4=delay=40")  # the first is overtaken
+    both = [*arguments, "--annotate", drawn["both"], "--dla", "both", *(["--dla-loadable", loadable] * loadables)]
+    assert records(run("unina-detector", *both)) == expected
+    report = dla.report()
+    assert (report.live, report.violations) == ("", "")
+    assert (report.calls["cudlaCreateDevice"], report.calls["cudlaSubmitTask"]) == (2, 7)
+    for picture in drawn["one"].iterdir():
+        assert picture.read_bytes() == (drawn["both"] / picture.name).read_bytes()
+
+
+def test_with_both_cores_a_frame_that_fails_ends_the_program(
+    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla
+) -> None:
+    dla.plug_in("cudlaSubmitTask:4=fail")
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}", "--dla", "both", "--dla-loadable", loadable]
+    assert "cudlaSubmitTask: cudlaErrorUmd (7)" in run("unina-detector", *arguments).stderr
+    assert (dla.report().live, dla.report().violations) == ("", "")
+
+
+def test_both_cores_mean_nothing_to_the_host(bundle: TinyBundle, frames: Path) -> None:
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}"]
+    assert records(run("unina-detector", *arguments, "--dla", "both")) == records(run("unina-detector", *arguments))
+
+
+def test_a_core_that_is_not_there_is_refused(bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla) -> None:
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}", "--dla-loadable", loadable]
+    for core in ("2", "-1", "left"):
+        assert "expected 0, 1 or both" in refuse("unina-detector", *arguments, f"--dla={core}")
+    assert "given 2 times" in refuse("unina-detector", *arguments, "--dla-loadable", loadable)
+    dla.plug_in("cudlaDeviceGetCount:*=corrupt=1")  # a smaller Jetson
+    arguments += ["--dla", "1", "--accelerator"]
+    assert "DLA core 1: this machine has 1" in refuse("unina-detector", *arguments, "cudla-hybrid")
+    assert "on host (runs everywhere; not cudla-hybrid: DLA core 1" in run("unina-detector", *arguments, "auto").stderr

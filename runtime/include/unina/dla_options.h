@@ -1,14 +1,21 @@
-// How a network runs on a DLA core.
+// How a network runs on the DLA's cores.
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace unina {
 
+// On one core.
 struct DlaOptions {
   std::string loadable;   // the file that trtexec --buildDLAStandalone wrote; "" = none
   int core = 0;           // AGX Orin has 0 and 1
   int timeout_ms = 1000;  // for one frame; a frame takes some milliseconds
 };
+
+// One entry a core: `cores` is "0", "1" or "both". `loadables` are one for each core, in their
+// order, or one for all, or none. Throws Error.
+std::vector<DlaOptions> dla_options(const std::string& cores,
+                                    const std::vector<std::string>& loadables, int timeout_ms);
 
 }  // namespace unina

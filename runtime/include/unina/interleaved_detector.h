@@ -1,0 +1,49 @@
+// Several detectors that take pictures in turn, so that two DLA cores compute at the same time.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "unina/detector.h"
+
+namespace unina {
+
+// What one picture was answered with.
+struct Answer {
+  Detections detections;
+  StageTimes times;
+};
+
+// Put a picture in, take an answer out, in the order of the pictures. For one thread; the detectors
+// have threads of their own, except a single one, which works in put().
+class InterleavedDetector {
+ public:
+  // One detector for each entry of `dla` (at least one), which takes the place of options.dla. An
+  // accelerator that is not the DLA is made once, whatever `dla` says: it has one set of threads.
+  // Throws Error as Detector does.
+  InterleavedDetector(const std::string& bundle, const DetectorOptions& options,
+                      const std::vector<DlaOptions>& dla);
+  // Waits for what is under way.
+  ~InterleavedDetector();
+
+  // Pictures that may be under way at a time.
+  std::size_t capacity() const { return detectors_.size(); }
+  std::size_t under_way() const;
+  // While under_way() < capacity(). The picture must stay as it is until its answer is taken.
+  void put(const ImageView& image);
+  // The answer to the oldest picture under way; waits for it. Throws what its detector threw, for
+  // this picture only.
+  Answer take();
+
+  // For manifest, accelerator and reason; all are alike.
+  const Detector& detector() const { return *detectors_.front(); }
+
+ private:
+  class Lanes;
+  std::vector<std::unique_ptr<Detector>> detectors_;
+  std::unique_ptr<Lanes> lanes_;
+};
+
+}  // namespace unina
