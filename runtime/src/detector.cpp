@@ -62,9 +62,8 @@ Detector::Detector(const std::string& bundle, const DetectorOptions& options)
 
 Detections Detector::detect(const ImageView& image) {
   const Clock::time_point begin = Clock::now();
-  if (!letterbox_ || letterbox_->placement().source_width != image.width ||
-      letterbox_->placement().source_height != image.height) {
-    letterbox_.emplace(image.width, image.height, manifest().pixels, input_.format);
+  if (!letterbox_ || !letterbox_->fits(image)) {
+    letterbox_.emplace(image.width, image.height, manifest().pixels, input_.format, image.format);
   }
   letterbox_->write(image, input_.data);
   const Clock::time_point written = Clock::now();

@@ -8,7 +8,7 @@
 #include <tuple>
 #include <vector>
 
-#include "resize.h"
+#include "preprocess/resize.h"
 #include "unina/error.h"
 #include "unina/letterbox.h"
 
@@ -21,6 +21,8 @@ using unina::DataType;
 using unina::ImageView;
 using unina::Layout;
 using unina::Letterbox;
+using unina::PixelFormat;
+using unina::PixelPath;
 using unina::PixelSpec;
 using unina::Placement;
 using unina::Resize;
@@ -69,7 +71,8 @@ TEST_P(EveryGeometry, BothPathsGiveTheDefinition) {
   const Placement fit = Placement::fit(source_width, source_height, input_width, input_height);
   const Picture picture(source_width, source_height, 7, 5);
   Resize chosen(source_width, source_height, fit.width, fit.height);
-  Resize integer(source_width, source_height, fit.width, fit.height, Resize::Path::kInteger);
+  Resize integer(source_width, source_height, fit.width, fit.height, PixelFormat::kBgr,
+                 PixelPath::kInteger);
   const std::vector<std::uint8_t> expected = by_definition(picture.view, fit.width, fit.height);
   EXPECT_EQ(packed(integer(picture.view)), expected);
   EXPECT_EQ(packed(chosen(picture.view)), expected);

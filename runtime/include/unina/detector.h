@@ -51,7 +51,7 @@ class Detector {
   TensorView input_;
   std::vector<LevelMaps> maps_;  // in the accelerator's output buffers
   std::optional<Decoder> decoder_;
-  std::optional<Letterbox> letterbox_;  // of the size that came last
+  std::optional<Letterbox> letterbox_;  // of the size and format that came last
   StageTimes times_;
 };
 

@@ -1,5 +1,6 @@
-// Preprocessing: a camera's BGR picture, resized, centred, padded and quantised straight into the
-// buffer of the accelerator (docs/bundle.md, "Letterbox").
+// Preprocessing: a camera's picture, resized, centred, padded and quantised straight into the
+// buffer of the accelerator (docs/preprocessing.md). The fast way on a CPU to what
+// unina/letterbox_pixel.h defines.
 #pragma once
 
 #include <array>
@@ -22,25 +23,30 @@ struct PixelSpec {
   float scale = 1.0f;
 };
 
-// One source size into one int8 tensor of three channels, any layout. Holds its scratch memory: one
-// object a thread.
+// One source size and format into one int8 tensor of three channels, any layout. Holds its scratch
+// memory: one object a thread.
 class Letterbox {
  public:
-  // Throws Error for a tensor that is not int8 with three channels, and for empty sizes.
+  // Throws Error for a tensor that is not int8 with three channels, for empty sizes, and for sides
+  // that the format cannot have.
   Letterbox(int source_width, int source_height, const PixelSpec& pixels,
-            const TensorFormat& destination);
+            const TensorFormat& destination, PixelFormat source_format = PixelFormat::kBgr);
   ~Letterbox();
   Letterbox(Letterbox&&) noexcept;
   Letterbox& operator=(Letterbox&&) noexcept;
 
   const Placement& placement() const { return placement_; }
-  // Writes all of the tensor; unused channels become zero. Throws Error for another source size.
+  // Whether write() takes pictures of this size and format.
+  bool fits(const ImageView& source) const;
+  // Writes all of the tensor; unused channels become zero. Throws Error for another source size or
+  // format.
   void write(const ImageView& source, void* destination);
 
  private:
-  class Rows;
+  struct Rows;
   Placement placement_;
   TensorFormat format_;
+  PixelFormat source_format_;
   std::unique_ptr<Rows> rows_;
 };
 

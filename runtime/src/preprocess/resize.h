@@ -1,9 +1,11 @@
-// Resizes BGR pictures of one size to another, byte for byte as unina/bilinear.h defines it.
+// Resizes interleaved pictures of one size to another, byte for byte as unina/bilinear.h defines
+// it.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "preprocess/pixel_path.h"
 #include "unina/bilinear.h"
 #include "unina/image.h"
 
@@ -19,23 +21,22 @@ enum class Axis { kX, kY };
 // so).
 std::vector<BilinearTap> bilinear_taps(Axis axis, int source, int target);
 
+// One geometry, of BGR or RGBA pictures: every channel is resized like every other. Holds the
+// picture that it makes: one object a thread.
 class Resize {
  public:
-  enum class Path {
-    kAuto,     // OpenCV where it is proven equal at this geometry, else the integer function
-    kInteger,  // always the integer function
-  };
+  Resize(int source_width, int source_height, int width, int height,
+         PixelFormat format = PixelFormat::kBgr, PixelPath path = PixelPath::kAuto);
 
-  Resize(int source_width, int source_height, int width, int height, Path path = Path::kAuto);
-
-  // The resized picture, packed BGR, valid until the next call.
+  // The resized picture, packed, in the source's format, valid until the next call.
   ImageView operator()(const ImageView& source);
   bool uses_opencv() const { return opencv_; }
 
  private:
   void integer_rows(const ImageView& source);
 
-  int source_width_, source_height_, width_, height_;
+  int source_width_, source_height_, width_, height_, channels_;
+  PixelFormat format_;
   bool opencv_ = false;
   std::vector<BilinearTap> x_, y_;
   std::vector<std::int32_t> rows_;  // two source rows, interpolated along x

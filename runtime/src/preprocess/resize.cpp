@@ -1,4 +1,4 @@
-#include "resize.h"
+#include "preprocess/resize.h"
 
 #include <algorithm>
 #include <array>
@@ -9,20 +9,19 @@
 #include <opencv2/imgproc.hpp>
 #include <random>
 
+#include "preprocess/opencv_threads.h"
+
 namespace unina {
 namespace {
 
-constexpr int kChannels = 3;
+int channels_of(PixelFormat format) { return format == PixelFormat::kRgba ? 4 : 3; }
 
-// On the caller's thread: OpenCV's pool gains nothing in half a millisecond of work, and a process
-// that was forked after the pool started (a PyTorch data loader's workers) would wait for threads
-// it does not have.
 void opencv_resize(const ImageView& source, int width, int height, std::uint8_t* pixels) {
-  static const bool once = (cv::setNumThreads(1), true);
-  static_cast<void>(once);
-  const cv::Mat from(source.height, source.width, CV_8UC3, const_cast<std::uint8_t*>(source.data),
+  keep_opencv_on_this_thread();
+  const int type = CV_8UC(channels_of(source.format));
+  const cv::Mat from(source.height, source.width, type, const_cast<std::uint8_t*>(source.data),
                      source.row_stride);
-  cv::Mat to(height, width, CV_8UC3, pixels);
+  cv::Mat to(height, width, type, pixels);
   cv::resize(from, to, to.size(), 0, 0, cv::INTER_LINEAR);
 }
 
@@ -30,12 +29,14 @@ void opencv_resize(const ImageView& source, int width, int height, std::uint8_t*
 // every weight of this geometry with values that show a difference of one. OpenCV may hand a size
 // to a platform's own routine (IPP, Carotene), so the answer belongs to this process and is found
 // here.
-bool opencv_equals_definition(int source_width, int source_height, int width, int height) {
-  const std::size_t row = static_cast<std::size_t>(source_width) * kChannels;
+bool opencv_equals_definition(int source_width, int source_height, int width, int height,
+                              PixelFormat format) {
+  const auto channels = static_cast<std::size_t>(channels_of(format));
+  const std::size_t row = static_cast<std::size_t>(source_width) * channels;
   std::vector<std::uint8_t> probe(row * static_cast<std::size_t>(source_height) + 8);
-  const ImageView view{probe.data(), source_width, source_height, row};
-  std::vector<std::uint8_t> fast(static_cast<std::size_t>(width) * height * kChannels);
-  Resize definition(source_width, source_height, width, height, Resize::Path::kInteger);
+  const ImageView view{probe.data(), source_width, source_height, row, format};
+  std::vector<std::uint8_t> fast(static_cast<std::size_t>(width) * height * channels);
+  Resize definition(source_width, source_height, width, height, format, PixelPath::kInteger);
   std::mt19937_64 noise(1);
   for (const bool extreme : {false, true}) {
     for (std::size_t i = 0; i + 8 <= probe.size(); i += 8) {
@@ -49,14 +50,17 @@ bool opencv_equals_definition(int source_width, int source_height, int width, in
   return true;
 }
 
-bool opencv_is_proven(int source_width, int source_height, int width, int height) {
+bool opencv_is_proven(int source_width, int source_height, int width, int height,
+                      PixelFormat format) {
   static std::mutex mutex;
-  static std::map<std::array<int, 4>, bool> verdicts;
-  const std::array<int, 4> geometry = {source_width, source_height, width, height};
+  static std::map<std::array<int, 5>, bool> verdicts;
+  const std::array<int, 5> geometry = {source_width, source_height, width, height,
+                                       channels_of(format)};
   const std::lock_guard<std::mutex> lock(mutex);
   const auto found = verdicts.find(geometry);
   if (found != verdicts.end()) return found->second;
-  return verdicts[geometry] = opencv_equals_definition(source_width, source_height, width, height);
+  return verdicts[geometry] =
+             opencv_equals_definition(source_width, source_height, width, height, format);
 }
 
 }  // namespace
@@ -77,17 +81,22 @@ std::vector<BilinearTap> bilinear_taps(Axis axis, int source, int target) {
   return taps;
 }
 
-Resize::Resize(int source_width, int source_height, int width, int height, Path path)
+Resize::Resize(int source_width, int source_height, int width, int height, PixelFormat format,
+               PixelPath path)
     : source_width_(source_width),
       source_height_(source_height),
       width_(width),
       height_(height),
-      pixels_(static_cast<std::size_t>(width) * height * kChannels) {
-  opencv_ = path == Path::kAuto && opencv_is_proven(source_width, source_height, width, height);
+      channels_(channels_of(format)),
+      format_(format),
+      pixels_(static_cast<std::size_t>(width) * height * channels_) {
+  opencv_ = path == PixelPath::kOpenCv ||
+            (path == PixelPath::kAuto &&
+             opencv_is_proven(source_width, source_height, width, height, format));
   if (opencv_) return;
   x_ = bilinear_taps(Axis::kX, source_width, width);
   y_ = bilinear_taps(Axis::kY, source_height, height);
-  rows_.resize(2 * static_cast<std::size_t>(width) * kChannels);
+  rows_.resize(2 * static_cast<std::size_t>(width) * channels_);
 }
 
 ImageView Resize::operator()(const ImageView& source) {
@@ -96,12 +105,12 @@ ImageView Resize::operator()(const ImageView& source) {
   } else {
     integer_rows(source);
   }
-  return {pixels_.data(), width_, height_, static_cast<std::size_t>(width_) * kChannels};
+  return {pixels_.data(), width_, height_, static_cast<std::size_t>(width_) * channels_, format_};
 }
 
 // bilinear_pixel for all pixels, with every source row interpolated along x only once.
 void Resize::integer_rows(const ImageView& source) {
-  const std::size_t row = static_cast<std::size_t>(width_) * kChannels;
+  const std::size_t row = static_cast<std::size_t>(width_) * channels_;
   std::array<int, 2> held = {-1, -1};  // the source rows in rows_, the even one and the odd one
   const auto along_row = [&](int y) {
     const int slot = y & 1;
@@ -111,9 +120,9 @@ void Resize::integer_rows(const ImageView& source) {
     const std::uint8_t* in = source.data + static_cast<std::size_t>(y) * source.row_stride;
     for (int x = 0; x < width_; ++x) {
       const BilinearTap& tap = x_[static_cast<std::size_t>(x)];
-      for (int c = 0; c < kChannels; ++c) {
-        out[x * kChannels + c] =
-            bilinear_along_row(in[tap.first * kChannels + c], in[tap.second * kChannels + c], tap);
+      for (int c = 0; c < channels_; ++c) {
+        out[x * channels_ + c] =
+            bilinear_along_row(in[tap.first * channels_ + c], in[tap.second * channels_ + c], tap);
       }
     }
     return out;
