@@ -22,7 +22,7 @@ constexpr int kBilinearOne = 1 << kBilinearBits;
 
 // The two source positions that one target position reads along an axis, and their weights (sum
 // 2048).
-struct BilinearTap {
+struct alignas(16) BilinearTap {  // a GPU reads it in one load
   std::int32_t first;
   std::int32_t second;
   std::int32_t first_weight;

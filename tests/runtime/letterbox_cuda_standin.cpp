@@ -1,0 +1,156 @@
+// What a program of the letterbox kernel needs of the CUDA runtime, on the CPU: device memory is
+// host memory, and a launch plays every thread of its grid. For tests only; it can check what the
+// host's code hands over, never what a GPU computes.
+#include <cuda_runtime_api.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "cuda_preprocess/letterbox_thread.h"
+
+namespace {
+
+using unina::Blocks;
+using unina::LetterboxPlan;
+using unina::PixelFormat;
+using unina::SourcePixels;
+
+int live_allocations = 0;
+struct Launch {
+  dim3 grid, block;
+  std::size_t shared;
+  void* stream;
+} configured;
+
+// Kernels by the address that the compiler's host stub launches; filled before main().
+std::map<const void*, std::string>& kernels() {
+  static std::map<const void*, std::string> names;
+  return names;
+}
+
+template <PixelFormat format>
+void play(const Launch& launch, void** arguments) {
+  const auto& plan = *static_cast<const LetterboxPlan*>(arguments[0]);
+  const auto& source = *static_cast<const SourcePixels*>(arguments[1]);
+  auto* tensor = *static_cast<std::int8_t**>(arguments[2]);
+  for (unsigned block_y = 0; block_y < launch.grid.y; ++block_y)
+    for (unsigned block_x = 0; block_x < launch.grid.x; ++block_x)
+      for (unsigned y = 0; y < launch.block.y; ++y)
+        for (unsigned x = 0; x < launch.block.x; ++x)
+          unina::letterbox_thread<format>(
+              plan, source, tensor,
+              {static_cast<std::int32_t>(block_x), static_cast<std::int32_t>(block_y)},
+              {static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)});
+}
+
+}  // namespace
+
+extern "C" {
+
+int unina_cuda_standin_live_allocations() { return live_allocations; }
+
+// --- what nvcc's host stubs call ----------------------------------------------------------------
+
+void** __cudaRegisterFatBinary(void*) {
+  static void* handle = nullptr;
+  return &handle;
+}
+void __cudaRegisterFatBinaryEnd(void**) {}
+void __cudaUnregisterFatBinary(void**) {}
+char __cudaInitModule(void**) { return 0; }
+
+void __cudaRegisterFunction(void**, const char* stub, char*, const char* name, int, void*, void*,
+                            void*, void*, int*) {
+  kernels()[stub] = name;
+}
+
+unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, std::size_t shared, void* stream) {
+  configured = {grid, block, shared, stream};
+  return 0;
+}
+
+cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, std::size_t* shared, void* stream) {
+  *grid = configured.grid;
+  *block = configured.block;
+  *shared = configured.shared;
+  std::memcpy(stream, &configured.stream, sizeof(void*));
+  return cudaSuccess;
+}
+
+cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* stub) {
+  std::memcpy(kernel, &stub, sizeof stub);
+  return cudaSuccess;
+}
+
+cudaError_t cudaLaunchKernel(const void* stub, dim3 grid, dim3 block, void** arguments,
+                             std::size_t shared, cudaStream_t stream) {
+  const Launch launch = {grid, block, shared, stream};
+  const auto found = kernels().find(stub);
+  if (found == kernels().end()) return cudaErrorInvalidDeviceFunction;
+  if (block.x * block.y != 256 || block.z != 1 || grid.z != 1) return cudaErrorInvalidConfiguration;
+  constexpr void (*kPlay[])(const Launch&, void**) = {
+      play<PixelFormat::kBgr>, play<PixelFormat::kRgba>, play<PixelFormat::kNv12>,
+      play<PixelFormat::kUyvy>};
+  for (int format = 0; format < 4; ++format) {
+    const std::string mangled = "letterbox_kernelILNS_11PixelFormatE" + std::to_string(format);
+    if (found->second.find(mangled) == std::string::npos) continue;
+    kPlay[format](launch, arguments);
+    return cudaSuccess;
+  }
+  return cudaErrorInvalidDeviceFunction;
+}
+
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments,
+                               std::size_t shared, cudaStream_t stream) {
+  const void* stub = nullptr;
+  std::memcpy(&stub, &kernel, sizeof stub);
+  return cudaLaunchKernel(stub, grid, block, arguments, shared, stream);
+}
+
+// --- what programs call -------------------------------------------------------------------------
+
+cudaError_t cudaMalloc(void** data, std::size_t bytes) {
+  *data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (*data == nullptr) return cudaErrorMemoryAllocation;
+  ++live_allocations;
+  return cudaSuccess;
+}
+cudaError_t cudaFree(void* data) {
+  if (data != nullptr) --live_allocations;
+  std::free(data);
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind) {
+  std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+const char* cudaGetErrorString(cudaError_t) { return "an error of the stand-in"; }
+cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+  *stream = nullptr;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  *event = nullptr;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t, cudaEvent_t) {
+  *ms = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
+
+}  // extern "C"
