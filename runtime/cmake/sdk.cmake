@@ -12,3 +12,9 @@ if(UNINA_SDK STREQUAL "real")
 elseif(NOT UNINA_SDK STREQUAL "minimal")
   message(FATAL_ERROR "UNINA_SDK=${UNINA_SDK}: expected minimal or real")
 endif()
+
+# TensorRT's headers are Apache-2.0 and in no package registry; a Jetson has them.
+set(UNINA_TRT_INCLUDE "" CACHE PATH "Folder of NvInfer.h (TensorRT 10): adds the accelerator tensorrt; needs UNINA_SDK=real")
+if(UNINA_TRT_INCLUDE AND NOT UNINA_SDK STREQUAL "real")
+  message(FATAL_ERROR "UNINA_TRT_INCLUDE needs UNINA_SDK=real: NvInfer.h includes NVIDIA's CUDA headers")
+endif()

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <deque>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
@@ -211,5 +212,12 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--score-threshold", options.detector.score_threshold,
                  "Least score of a detection, 0 to 1, instead of the bundle's own");
+  app.add_option("--engine", options.detector.tensorrt.engine,
+                 "A TensorRT engine, for the accelerator tensorrt (in builds that have it)");
+  const std::map<std::string, int> devices = {{"gpu", -1}, {"dla0", 0}, {"dla1", 1}};
+  app.add_option("--engine-on", options.detector.tensorrt.dla_core,
+                 "Where the engine runs, as it was built: gpu, dla0 or dla1 (default gpu)")
+      ->transform(CLI::Transformer(devices).description(""))
+      ->check(CLI::Range(-1, 1).description(""));
   return unina::run_program(app, argc, argv, [&] { unina::detect(options); });
 }

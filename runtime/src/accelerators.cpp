@@ -4,6 +4,8 @@
 
 #include "cudla/cudla_hybrid.h"
 #include "printable.h"
+#include "tensorrt/nvinfer_adapter.h"
+#include "tensorrt/tensorrt.h"
 #include "unina/error.h"
 #include "unina/host_engine.h"
 
@@ -24,6 +26,13 @@ AcceleratorCandidate cudla_hybrid(const DlaOptions& dla) {
   return candidate;
 }
 
+AcceleratorCandidate tensorrt(const TensorRtOptions& options) {
+  const std::string lacks = why_no_tensorrt();
+  const std::string where =
+      options.dla_core < 0 ? "the GPU" : "DLA core " + std::to_string(options.dla_core);
+  return {"tensorrt", lacks.empty(), lacks.empty() ? "an engine for " + where : lacks};
+}
+
 AcceleratorCandidate host(const Bundle& bundle) {
   const bool usable = bundle.manifest().files.count(kHostFile) != 0;
   return {"host", usable,
@@ -33,17 +42,25 @@ AcceleratorCandidate host(const Bundle& bundle) {
 }  // namespace
 
 const std::vector<std::string>& accelerator_names() {
-  static const std::vector<std::string> names = {"auto", "cudla-hybrid", "host"};
+  static const std::vector<std::string> names =
+      kHasTensorRt ? std::vector<std::string>{"auto", "cudla-hybrid", "tensorrt", "host"}
+                   : std::vector<std::string>{"auto", "cudla-hybrid", "host"};
   return names;
 }
 
 std::vector<AcceleratorCandidate> accelerator_candidates(const Bundle& bundle,
-                                                         const DlaOptions& dla) {
-  return {cudla_hybrid(dla), host(bundle)};
+                                                         const DlaOptions& dla,
+                                                         const TensorRtOptions& tensorrt_options) {
+  std::vector<AcceleratorCandidate> candidates = {cudla_hybrid(dla)};
+  // Nobody who has no engine wants to hear of it.
+  if (!tensorrt_options.engine.empty()) candidates.push_back(tensorrt(tensorrt_options));
+  candidates.push_back(host(bundle));
+  return candidates;
 }
 
 AcceleratorCandidate choose_accelerator(const std::string& name, const Bundle& bundle,
-                                        const DlaOptions& dla) {
+                                        const DlaOptions& dla,
+                                        const TensorRtOptions& tensorrt_options) {
   const std::vector<std::string>& names = accelerator_names();
   if (std::find(names.begin(), names.end(), name) == names.end()) {
     std::string list;
@@ -52,7 +69,7 @@ AcceleratorCandidate choose_accelerator(const std::string& name, const Bundle& b
   }
   if (name != "auto") return {name, true, "asked for"};
   std::string lacking;
-  for (AcceleratorCandidate& candidate : accelerator_candidates(bundle, dla)) {
+  for (AcceleratorCandidate& candidate : accelerator_candidates(bundle, dla, tensorrt_options)) {
     if (candidate.usable) {
       candidate.reason += lacking;
       return candidate;
@@ -63,9 +80,12 @@ AcceleratorCandidate choose_accelerator(const std::string& name, const Bundle& b
 }
 
 std::unique_ptr<Accelerator> make_accelerator(const std::string& name, const Bundle& bundle,
-                                              int threads, const DlaOptions& dla) {
-  if (choose_accelerator(name, bundle, dla).name == "cudla-hybrid") {
-    return CudlaHybrid::load(dla, bundle.manifest());
+                                              int threads, const DlaOptions& dla,
+                                              const TensorRtOptions& tensorrt_options) {
+  const std::string chosen = choose_accelerator(name, bundle, dla, tensorrt_options).name;
+  if (chosen == "cudla-hybrid") return CudlaHybrid::load(dla, bundle.manifest());
+  if (chosen == "tensorrt") {
+    return TensorRt::load(tensorrt_options, bundle.manifest(), open_tensorrt());
   }
   HostEngineOptions options;
   options.threads = threads;

@@ -38,8 +38,9 @@ TensorView require_view(const std::vector<TensorView>& views, const ManifestTens
 
 Detector::Detector(const std::string& bundle, const DetectorOptions& options)
     : bundle_(Bundle::open(bundle)),
-      choice_(choose_accelerator(options.accelerator, bundle_, options.dla)),
-      accelerator_(make_accelerator(choice_.name, bundle_, options.threads, options.dla)) {
+      choice_(choose_accelerator(options.accelerator, bundle_, options.dla, options.tensorrt)),
+      accelerator_(
+          make_accelerator(choice_.name, bundle_, options.threads, options.dla, options.tensorrt)) {
   const Manifest& expected = manifest();
   const std::string where = bundle_.directory() + ": accelerator " + accelerator_->name();
   input_ = require_view(accelerator_->inputs(), expected.tensor(expected.input_name), where);

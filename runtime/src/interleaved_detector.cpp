@@ -25,7 +25,7 @@ InterleavedDetector::InterleavedDetector(const std::string& bundle, const Detect
       answer.times = detector->times();
       return answer;
     });
-    if (detectors_.front()->accelerator_name() == "host") break;
+    if (detectors_.front()->accelerator_name() != "cudla-hybrid") break;
   }
   lanes_ = std::make_unique<Lanes>(workers);
 }

@@ -67,6 +67,17 @@ def test_the_device_code_and_the_stand_ins_compile_against_the_vendors_headers(
         assert done.returncode == 0, done.stderr
 
 
+def test_the_adapter_and_the_contract_of_tensorrt_hold_in_the_vendors_headers(places: dict[str, Path]) -> None:
+    folder = os.environ.get("UNINA_TRT_INCLUDE")
+    if folder is None:
+        pytest.skip(
+            "UNINA_TRT_INCLUDE does not name a folder with NvInfer.h: TensorRT 10 is compiled against ours only"
+        )
+    for source in (TESTS / "contract_nvinfer.cpp", SOURCES / "tensorrt" / "nvinfer_adapter.cpp"):
+        done = compile_only(source, *real(places, "cuda-12.6"), "-DUNINA_TRT_REAL", "-isystem", folder)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("contract", "wrong"),
     [
@@ -84,12 +95,15 @@ def test_the_device_code_and_the_stand_ins_compile_against_the_vendors_headers(
         ),
         ("contract_cudart.cpp", ("#define cudaHostAllocMapped 0x02", "#define cudaHostAllocMapped 0x04")),
         ("contract_cudart.cpp", ("cudaError_t cudaFreeHost(void* host)", "cudaError_t cudaFreeHost(const void* host)")),
+        ("contract_nvinfer.cpp", ("kDLA_HWC4 = 10", "kDLA_HWC4 = 11")),
+        ("contract_nvinfer.cpp", ("bool enqueueV3(", "void enqueueV3(")),
     ],
 )
 def test_a_contract_notices_a_difference(tmp_path: Path, contract: str, wrong: tuple[str, str]) -> None:
     before, after = wrong
     library = contract.removeprefix("contract_").removesuffix(".cpp")
-    header = SOURCES / ("cuda" if library == "cudart" else library) / f"{library}_minimal.h"
+    folder = {"cudart": "cuda", "nvinfer": "tensorrt"}.get(library, library)
+    header = SOURCES / folder / f"{library}_minimal.h"
     text = header.read_text()
     assert before in text
     changed = tmp_path / header.relative_to(SOURCES)

@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "cuda/cuda_graph.h"
 #include "cuda/cuda_runtime.h"
 #include "cudla/cudla_hybrid.h"
 #include "cudla/cudla_library.h"
@@ -31,11 +32,19 @@ const std::map<std::string, std::string> kReleases = {
 // Made only when another call has failed.
 const std::set<std::string> kOfErrors = {"cudaGetErrorName", "cudaGetErrorString"};
 
+// Those are in test_tensorrt's matrix.
+constexpr const char* kGraphCalls[] = {
+#define UNINA_CALL(name) #name,
+    UNINA_CUDA_GRAPH_CALLS(UNINA_CALL)
+#undef UNINA_CALL
+};
+
 // From the symbol tables: a function that is added to a stand-in is in the matrix.
 const std::set<std::string>& every_call() {
   static const std::set<std::string> all = [] {
     std::set<std::string> names = exported_functions("libcudart.so.12", "cuda");
     names.merge(exported_functions("libcudla.so.1", "cudla"));
+    for (const char* call : kGraphCalls) EXPECT_EQ(names.erase(call), 1u) << call;
     return names;
   }();
   return all;

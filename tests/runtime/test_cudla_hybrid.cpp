@@ -238,7 +238,7 @@ TEST_F(CudlaHybridTest, DescriptorsBecomeFormats) {
   d.dataType = CUDLA_DATA_TYPE_INT8;
   d.dataFormat = CUDLA_DATA_FORMAT_NHWC;
   d.dataCategory = CUDLA_DATA_CATEGORY_IMAGE;
-  DlaTensor tensor = describe(d, false, manifest());  // strides of 0: packed, rows of 64 bytes
+  NetworkTensor tensor = describe(d, false, manifest());  // strides of 0: packed, rows of 64 bytes
   EXPECT_EQ(tensor.format.layout, Layout::kHwc4);
   EXPECT_EQ(tensor.format.channels, 3);
   EXPECT_EQ(tensor.format.row_stride, 192u);

@@ -184,6 +184,13 @@ def test_with_both_cores_a_frame_that_fails_ends_the_program(
     assert (dla.report().live, dla.report().violations) == ("", "")
 
 
+def test_an_engine_is_of_no_use_to_a_build_without_tensorrt(bundle: TinyBundle, frames: Path) -> None:
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}", "--engine", "net.engine"]
+    assert "not tensorrt: this build has no TensorRT" in run("unina-detector", *arguments).stderr
+    assert "is not in this build" in refuse("unina-detector", *arguments, "--accelerator", "tensorrt")
+    assert "--engine-on" in refuse("unina-detector", *arguments, "--engine-on", "dla2")
+
+
 def test_both_cores_mean_nothing_to_the_host(bundle: TinyBundle, frames: Path) -> None:
     arguments = ["--bundle", bundle.path, "--source", f"images:{frames}"]
     assert records(run("unina-detector", *arguments, "--dla", "both")) == records(run("unina-detector", *arguments))

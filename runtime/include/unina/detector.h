@@ -20,6 +20,7 @@ struct DetectorOptions {
   std::optional<float> score_threshold;  // instead of the bundle's threshold of every class
   int threads = 1;
   DlaOptions dla;
+  TensorRtOptions tensorrt;
 };
 
 struct StageTimes {

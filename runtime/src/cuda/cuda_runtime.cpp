@@ -1,22 +1,25 @@
 #include "cuda/cuda_runtime.h"
 
-#include "cuda/dynamic_library.h"
 #include "unina/error.h"
 
 namespace unina {
 namespace {
 
 CudaRuntime open_runtime() {
-  // JetPack 6 has CUDA 12, JetPack 7 has 13; what is called here is the same in both.
-  const DynamicLibrary library({"libcudart.so.12", "libcudart.so.13"});
   CudaRuntime runtime;
-#define UNINA_CALL(name) library.find(#name, runtime.name);
+#define UNINA_CALL(name) CudaRuntime::library().find(#name, runtime.name);
   UNINA_CUDART_CALLS(UNINA_CALL)
 #undef UNINA_CALL
   return runtime;
 }
 
 }  // namespace
+
+const DynamicLibrary& CudaRuntime::library() {
+  // JetPack 6 has CUDA 12, JetPack 7 has 13; what is called here is the same in both.
+  static const DynamicLibrary library({"libcudart.so.12", "libcudart.so.13"});
+  return library;
+}
 
 const CudaRuntime& CudaRuntime::get() {
   static const CudaRuntime runtime = open_runtime();

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cuda/cudart_abi.h"
+#include "cuda/dynamic_library.h"
 
 // Every call, once: the table below and the fault matrix of the tests are made of this list.
 #define UNINA_CUDART_CALLS(X)  \
@@ -27,6 +28,8 @@ struct CudaRuntime {
 
   // The process's one table. Throws Error saying which library or symbol is missing.
   static const CudaRuntime& get();
+  // Where it was found, for further calls. Throws Error.
+  static const DynamicLibrary& library();
 
   // "cudaHostAlloc: cudaErrorMemoryAllocation (2), out of memory"
   std::string describe(const char* call, cudaError_t error) const;

@@ -1,43 +1,26 @@
 #include "cudla/cudla_hybrid.h"
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <mutex>
-#include <thread>
 #include <utility>
 
 #include "cuda/cuda_stream.h"
+#include "cuda/frame_wait.h"
+#include "cuda/kept.h"
 #include "cudla/cudla_module.h"
 #include "cudla/loadable_kind.h"
 #include "cudla/registered_buffer.h"
 #include "cudla/tensor_descriptor.h"
-#include "regular_file.h"
 #include "unina/error.h"
+#include "whole_file.h"
 
 namespace unina {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using Milliseconds = std::chrono::duration<double, std::milli>;
-
 constexpr std::uint64_t kMostLoadableBytes = std::uint64_t{1} << 30;
 constexpr int kGpu = 0;  // a Jetson has one
-// Between two looks at the stream: short beside a frame of some ms, long beside a look's few us.
-constexpr std::chrono::microseconds kLook{50};
 
 std::vector<std::uint8_t> read_loadable(const std::string& path) {
-  RegularFile file(path);
-  if (file.bytes() > kMostLoadableBytes) {
-    throw Error(path + ": has " + std::to_string(file.bytes()) + " bytes, more than any loadable");
-  }
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(file.bytes()));
-  std::size_t have = 0;
-  while (have < bytes.size()) {
-    const std::size_t got = file.read(bytes.data() + have, bytes.size() - have);
-    if (got == 0) throw Error(path + ": became shorter while it was read");
-    have += got;
-  }
+  std::vector<std::uint8_t> bytes = read_whole_file(path, kMostLoadableBytes);
   const std::string why = why_no_loadable(bytes);
   if (!why.empty()) throw Error(path + ": " + why);
   return bytes;
@@ -47,16 +30,16 @@ std::vector<std::uint8_t> read_loadable(const std::string& path) {
 
 // What the vendor's libraries hold for us, in the order of creation: destruction is the reverse.
 struct CudlaHybrid::Session {
-  Session(int core, const std::vector<std::uint8_t>& loadable)
-      : cuda(CudaRuntime::get()), cudla(CudlaLibrary::get()) {
+  Session(const DlaOptions& options, const std::vector<std::uint8_t>& loadable)
+      : cuda(CudaRuntime::get()), cudla(CudlaLibrary::get()), wait(cuda, options.timeout_ms) {
     // In hybrid mode the current GPU decides which context the core belongs to.
     cuda.require("cudaSetDevice", cuda.cudaSetDevice(kGpu));
     stream = std::make_unique<CudaStream>(cuda, failures);
-    device = std::make_unique<CudlaDevice>(cudla, core, failures);
+    device = std::make_unique<CudlaDevice>(cudla, options.core, failures);
     module = std::make_unique<CudlaModule>(cudla, *device, loadable, failures);
   }
 
-  TensorView add_buffer(const DlaTensor& tensor, std::vector<std::uint64_t*>& task_pointers) {
+  TensorView add_buffer(const NetworkTensor& tensor, std::vector<std::uint64_t*>& task_pointers) {
     buffers.push_back(
         std::make_unique<RegisteredBuffer>(cuda, cudla, *device, tensor.format.bytes, failures));
     task_pointers.push_back(buffers.back()->registered());
@@ -65,6 +48,7 @@ struct CudlaHybrid::Session {
 
   const CudaRuntime& cuda;
   const CudlaLibrary& cudla;
+  FrameWait wait;
   ReleaseFailures failures;
   std::unique_ptr<CudaStream> stream;
   std::unique_ptr<CudlaDevice> device;
@@ -109,16 +93,16 @@ std::unique_ptr<CudlaHybrid> CudlaHybrid::load(const DlaOptions& options,
 
 CudlaHybrid::CudlaHybrid(const DlaOptions& options, const Manifest& manifest,
                          const std::vector<std::uint8_t>& loadable)
-    : options_(options), session_(std::make_unique<Session>(options.core, loadable)) {
-  std::vector<DlaTensor> in, out;
+    : options_(options), session_(std::make_unique<Session>(options, loadable)) {
+  std::vector<NetworkTensor> in, out;
   for (const auto& d : session_->module->inputs()) in.push_back(describe(d, false, manifest));
   for (const auto& d : session_->module->outputs()) out.push_back(describe(d, true, manifest));
-  require_all(in, false, manifest);
-  require_all(out, true, manifest);
-  for (const DlaTensor& tensor : in) {
+  require_all(in, false, manifest, "loadable");
+  require_all(out, true, manifest, "loadable");
+  for (const NetworkTensor& tensor : in) {
     inputs_.push_back(session_->add_buffer(tensor, session_->task_inputs));
   }
-  for (const DlaTensor& tensor : out) {
+  for (const NetworkTensor& tensor : out) {
     outputs_.push_back(session_->add_buffer(tensor, session_->task_outputs));
   }
 }
@@ -131,25 +115,9 @@ CudlaHybrid::~CudlaHybrid() {
   }
 }
 
-// Polls: cudaStreamSynchronize knows no timeout, and cuDLA's own (cudlaSetTaskTimeoutInMs) may be
-// missing in the cuDLA of CUDA 12.6. Sleeps through most of what a frame usually takes; that figure
-// falls at once and rises slowly, so that one slow frame does not hold up those behind it.
-bool CudlaHybrid::wait() {
-  const CudaRuntime& cuda = session_->cuda;
-  const Clock::time_point begin = Clock::now();
-  const Milliseconds timeout(options_.timeout_ms);
-  Milliseconds sleep = std::min(Milliseconds(0.7 * usual_ms_), timeout);
-  while (true) {
-    if (sleep.count() > 0) std::this_thread::sleep_for(sleep);
-    const cudaError_t status = cuda.cudaStreamQuery(session_->stream->get());
-    if (status == cudaSuccess) break;
-    if (status != cudaErrorNotReady) cuda.require("cudaStreamQuery", status);
-    if (Clock::now() - begin >= timeout) return false;
-    sleep = kLook;
-  }
-  usual_ms_ = std::min(Milliseconds(Clock::now() - begin).count(), 1.1 * usual_ms_ + 0.1);
-  return true;
-}
+// cudaStreamSynchronize knows no timeout, and cuDLA's own (cudlaSetTaskTimeoutInMs) may be missing
+// in the cuDLA of CUDA 12.6.
+bool CudlaHybrid::wait() { return session_->wait(session_->stream->get()); }
 
 void CudlaHybrid::submit_and_wait() {
   Session& session = *session_;
@@ -205,11 +173,7 @@ void CudlaHybrid::close() {
   }
   std::unique_ptr<Session> session = std::move(session_);
   if (!idle) {
-    // Hardware may still write into these buffers: freeing them would corrupt whoever gets them.
-    static std::mutex mutex;
-    static auto* const lost = new std::vector<std::unique_ptr<Session>>;
-    const std::lock_guard<std::mutex> lock(mutex);
-    lost->push_back(std::move(session));
+    keep_for_ever(std::move(session));  // its buffers may still be written to
     throw Error(options_.loadable + ": the DLA is not known to have finished" + failed +
                 "; its buffers are kept until the process ends");
   }

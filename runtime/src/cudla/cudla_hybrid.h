@@ -50,7 +50,6 @@ class CudlaHybrid final : public Accelerator {
   std::vector<TensorView> inputs_, outputs_;
   bool in_flight_ = false;
   bool lost_ = false;
-  double usual_ms_ = 0;  // of a frame, a little too low
 };
 
 }  // namespace unina

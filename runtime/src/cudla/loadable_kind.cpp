@@ -14,6 +14,14 @@ bool starts(const std::vector<std::uint8_t>& bytes, std::size_t at, const char* 
   return bytes.size() >= at + length && std::memcmp(bytes.data() + at, magic, length) == 0;
 }
 
+// ir_version, the first field of every ONNX file, then producer or graph.
+bool is_onnx(const std::vector<std::uint8_t>& bytes) {
+  return bytes.size() >= 3 && bytes[0] == 0x08 && bytes[1] < 0x20 &&
+         (bytes[2] == 0x12 || bytes[2] == 0x3a);
+}
+
+}  // namespace
+
 // A TensorRT plan begins with the letters ftrt; Ultralytics writes the length of a JSON text and
 // the text itself before it.
 bool is_tensorrt_plan(const std::vector<std::uint8_t>& bytes) {
@@ -23,14 +31,6 @@ bool is_tensorrt_plan(const std::vector<std::uint8_t>& bytes) {
   for (int i = 3; i >= 0; --i) length = length << 8 | bytes[static_cast<std::size_t>(i)];
   return starts(bytes, 4 + std::size_t{length}, "ftrt");
 }
-
-// ir_version, the first field of every ONNX file, then producer or graph.
-bool is_onnx(const std::vector<std::uint8_t>& bytes) {
-  return bytes.size() >= 3 && bytes[0] == 0x08 && bytes[1] < 0x20 &&
-         (bytes[2] == 0x12 || bytes[2] == 0x3a);
-}
-
-}  // namespace
 
 std::string why_no_loadable(const std::vector<std::uint8_t>& bytes) {
   if (bytes.empty()) return "is empty; its build failed or the disk was full";

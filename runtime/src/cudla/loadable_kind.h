@@ -13,4 +13,7 @@ namespace unina {
 // empty files.
 std::string why_no_loadable(const std::vector<std::uint8_t>& bytes);
 
+// A TensorRT engine, also one with Ultralytics' JSON in front.
+bool is_tensorrt_plan(const std::vector<std::uint8_t>& bytes);
+
 }  // namespace unina

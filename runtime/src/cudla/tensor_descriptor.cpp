@@ -1,6 +1,5 @@
 #include "cudla/tensor_descriptor.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "printable.h"
@@ -10,26 +9,6 @@ namespace unina {
 namespace {
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;  // a core's whole memory pool
-
-std::string shape(std::uint64_t n, std::uint64_t c, std::uint64_t h, std::uint64_t w) {
-  return "[" + std::to_string(n) + ", " + std::to_string(c) + ", " + std::to_string(h) + ", " +
-         std::to_string(w) + "]";
-}
-
-const ManifestTensor* find(const Manifest& manifest, const std::string& name, bool is_output) {
-  for (const ManifestTensor& tensor : manifest.tensors) {
-    if (tensor.name == name && tensor.is_output == is_output) return &tensor;
-  }
-  return nullptr;
-}
-
-std::string names(const Manifest& manifest, bool is_output) {
-  std::string list;
-  for (const ManifestTensor& tensor : manifest.tensors) {
-    if (tensor.is_output == is_output) list += (list.empty() ? "" : ", ") + printable(tensor.name);
-  }
-  return list;
-}
 
 Layout layout_of(const cudlaModuleTensorDescriptor& d, DataType type, const std::string& where) {
   if (d.dataCategory == CUDLA_DATA_CATEGORY_IMAGE && d.dataFormat == CUDLA_DATA_FORMAT_NHWC) {
@@ -48,43 +27,41 @@ Layout layout_of(const cudlaModuleTensorDescriptor& d, DataType type, const std:
 
 }  // namespace
 
-DlaTensor describe(const cudlaModuleTensorDescriptor& d, bool is_output, const Manifest& manifest) {
-  DlaTensor tensor;
+NetworkTensor describe(const cudlaModuleTensorDescriptor& d, bool is_output,
+                       const Manifest& manifest) {
+  NetworkTensor tensor;
   tensor.name.assign(d.name, ::strnlen(d.name, sizeof d.name));
   const char* role = is_output ? "output " : "input ";
   const std::string where = role + printable(tensor.name) + " of the loadable ";
-  const ManifestTensor* expected = find(manifest, tensor.name, is_output);
-  if (expected == nullptr) {
-    throw Error(where + "is not in manifest.json, which lists " + names(manifest, is_output) +
-                "; the loadable was built from another model");
-  }
+  const ManifestTensor& expected = expected_tensor(manifest, tensor.name, is_output, where);
   if (d.dataType != CUDLA_DATA_TYPE_INT8 && d.dataType != CUDLA_DATA_TYPE_HALF) {
     throw Error(where + "has cuDLA's data type " + std::to_string(d.dataType) +
                 "; expected int8 (4) or half (2)");
   }
   const DataType type = d.dataType == CUDLA_DATA_TYPE_INT8 ? DataType::kInt8 : DataType::kFloat16;
-  if (type != expected->type) {
+  if (type != expected.type) {
     throw Error(where + "is " + (type == DataType::kInt8 ? "int8" : "float16") +
                 ", manifest.json says " + (type == DataType::kInt8 ? "float16" : "int8") +
                 "; build the loadable with the I/O formats that the bundle's report names");
   }
   const Layout layout = layout_of(d, type, where);
-  const auto channels = static_cast<std::uint64_t>(expected->channels);
-  const auto height = static_cast<std::uint64_t>(expected->height);
-  const auto width = static_cast<std::uint64_t>(expected->width);
+  const auto channels = static_cast<std::uint64_t>(expected.channels);
+  const auto height = static_cast<std::uint64_t>(expected.height);
+  const auto width = static_cast<std::uint64_t>(expected.width);
   const bool padded = layout == Layout::kHwc4 && d.c == 4 && channels == 3;
   if (d.n != 1 || (d.c != channels && !padded) || d.h != height || d.w != width) {
-    throw Error(where + "has shape " + shape(d.n, d.c, d.h, d.w) + ", manifest.json says " +
-                shape(1, channels, height, width) + "; the loadable was built from another model");
+    throw Error(where + "has shape " + shape_text({d.n, d.c, d.h, d.w}) + ", manifest.json says " +
+                shape_text({1, channels, height, width}) +
+                "; the loadable was built from another model");
   }
   if (layout == Layout::kHwc4 && (channels > 4 || is_output)) {
     throw Error(where + "is HWC4, which is for inputs of at most 4 channels");
   }
 
   const std::size_t alignment = layout == Layout::kLinear || layout == Layout::kHwc4 ? 64 : 1;
-  TensorFormat format = TensorFormat::packed(type, layout, expected->channels, expected->height,
-                                             expected->width, expected->scale, alignment);
-  const std::size_t packed_row = static_cast<std::size_t>(expected->width) *
+  TensorFormat format = TensorFormat::packed(type, layout, expected.channels, expected.height,
+                                             expected.width, expected.scale, alignment);
+  const std::size_t packed_row = static_cast<std::size_t>(expected.width) *
                                  static_cast<std::size_t>(format.channels_per_pixel()) *
                                  format.element_size();
   if (d.stride[1] != 0) format.row_stride = d.stride[1];
@@ -100,28 +77,12 @@ DlaTensor describe(const cudlaModuleTensorDescriptor& d, bool is_output, const M
     throw Error(where + "has strides of " + std::to_string(format.row_stride) + " and " +
                 std::to_string(format.channel_stride) + " bytes in a buffer of " +
                 std::to_string(d.size) + ", which its shape of " +
-                shape(1, channels, height, width) + " does not fit; build the loadable again");
+                shape_text({1, channels, height, width}) +
+                " does not fit; build the loadable again");
   }
   format.bytes = static_cast<std::size_t>(d.size);
   tensor.format = format;
   return tensor;
-}
-
-void require_all(const std::vector<DlaTensor>& tensors, bool is_output, const Manifest& manifest) {
-  std::string have;
-  for (const DlaTensor& tensor : tensors) {
-    have += (have.empty() ? "" : ", ") + printable(tensor.name);
-  }
-  for (const ManifestTensor& expected : manifest.tensors) {
-    if (expected.is_output != is_output) continue;
-    const auto found = std::count_if(tensors.begin(), tensors.end(), [&](const DlaTensor& tensor) {
-      return tensor.name == expected.name;
-    });
-    if (found == 1) continue;
-    throw Error(std::string("the loadable has ") + (found == 0 ? "no " : "more than one ") +
-                (is_output ? "output " : "input ") + printable(expected.name) + "; it has " + have +
-                "; it was built from another model");
-  }
 }
 
 }  // namespace unina

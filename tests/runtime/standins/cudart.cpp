@@ -11,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <vector>
 
 #include "state.h"
 
@@ -20,6 +21,8 @@ struct CUstream_st {
   std::condition_variable changed;
   std::deque<std::function<void()>> queue;
   bool busy = false, stopping = false;
+  bool capturing = false;
+  std::vector<std::function<void()>> captured;
   std::thread worker;
 
   CUstream_st() {
@@ -42,6 +45,14 @@ struct CUstream_st {
   bool idle() const { return queue.empty() && !busy; }
 };
 
+struct CUgraph_st {
+  std::vector<std::function<void()>> work;
+};
+
+struct CUgraphExec_st {
+  std::vector<std::function<void()>> work;
+};
+
 namespace standin {
 namespace {
 
@@ -53,6 +64,8 @@ struct Buffer {
 struct Cudart {
   std::mutex mutex;
   std::set<CUstream_st*> streams;
+  std::set<CUgraph_st*> graphs;
+  std::set<CUgraphExec_st*> executables;
   std::map<std::byte*, Buffer> buffers;  // by device address
 };
 
@@ -103,7 +116,11 @@ bool enqueue(void* stream, std::function<void()> work) {
   auto* s = static_cast<CUstream_st*>(stream);
   if (!is_stream(s)) return false;
   const std::lock_guard<std::mutex> lock(s->mutex);
-  s->queue.push_back(std::move(work));
+  if (s->capturing) {
+    s->captured.push_back(std::move(work));
+  } else {
+    s->queue.push_back(std::move(work));
+  }
   s->changed.notify_all();
   return true;
 }
@@ -142,6 +159,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
       [&] {
         if (!standin::is_stream(stream)) return cudaErrorInvalidResourceHandle;
         const std::lock_guard<std::mutex> lock(stream->mutex);
+        if (stream->capturing) return cudaErrorStreamCaptureUnsupported;
         return stream->idle() ? cudaSuccess : cudaErrorNotReady;
       },
       [](std::int64_t) {});
@@ -168,6 +186,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     {
       const std::lock_guard<std::mutex> lock(stream->mutex);
       if (!stream->idle()) standin::violation("cudaStreamDestroy with work on the stream");
+      if (stream->capturing) standin::violation("cudaStreamDestroy during a capture");
       stream->stopping = true;
       stream->changed.notify_all();
     }
@@ -229,6 +248,93 @@ cudaError_t cudaFreeHost(void* host) {
   });
 }
 
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode) {
+  return run<cudaError_t>("cudaStreamBeginCapture", cudaErrorStreamCaptureUnsupported, [&] {
+    if (mode != cudaStreamCaptureModeThreadLocal) return cudaErrorInvalidValue;
+    if (!standin::is_stream(stream)) return cudaErrorInvalidResourceHandle;
+    const std::lock_guard<std::mutex> lock(stream->mutex);
+    if (!stream->idle()) standin::violation("cudaStreamBeginCapture with work on the stream");
+    stream->capturing = true;
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  // However it ends, the stream is in capture no longer.
+  const auto end = [&] {
+    std::vector<std::function<void()>> work;
+    if (!standin::is_stream(stream)) return work;
+    const std::lock_guard<std::mutex> lock(stream->mutex);
+    if (!stream->capturing) standin::violation("cudaStreamEndCapture without a capture");
+    stream->capturing = false;
+    work.swap(stream->captured);
+    return work;
+  };
+  const std::vector<std::function<void()>> work = end();
+  return run<cudaError_t>(
+      "cudaStreamEndCapture", cudaErrorStreamCaptureInvalidated,
+      [&] {
+        auto* made = new CUgraph_st{work};
+        const std::lock_guard<std::mutex> lock(cudart().mutex);
+        cudart().graphs.insert(made);
+        standin::live("graph", +1);
+        *graph = made;
+        return cudaSuccess;
+      },
+      [&](std::int64_t) { *graph = nullptr; });
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                 unsigned long long flags) {
+  return run<cudaError_t>(
+      "cudaGraphInstantiate", cudaErrorMemoryAllocation,
+      [&] {
+        const std::lock_guard<std::mutex> lock(cudart().mutex);
+        if (cudart().graphs.count(graph) == 0 || flags != 0) return cudaErrorInvalidValue;
+        auto* made = new CUgraphExec_st{graph->work};
+        cudart().executables.insert(made);
+        standin::live("executable", +1);
+        *executable = made;
+        return cudaSuccess;
+      },
+      [&](std::int64_t) { *executable = nullptr; });
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  return run<cudaError_t>("cudaGraphLaunch", cudaErrorLaunchFailure, [&] {
+    std::vector<std::function<void()>> work;
+    {
+      const std::lock_guard<std::mutex> lock(cudart().mutex);
+      if (cudart().executables.count(executable) == 0) return cudaErrorInvalidValue;
+      work = executable->work;
+    }
+    for (const std::function<void()>& piece : work) {
+      if (!standin::enqueue(stream, piece)) return cudaErrorInvalidResourceHandle;
+    }
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  return run<cudaError_t>("cudaGraphExecDestroy", cudaErrorUnknown, [&] {
+    const std::lock_guard<std::mutex> lock(cudart().mutex);
+    if (cudart().executables.erase(executable) == 0) return cudaErrorInvalidValue;
+    delete executable;
+    standin::live("executable", -1);
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  return run<cudaError_t>("cudaGraphDestroy", cudaErrorUnknown, [&] {
+    const std::lock_guard<std::mutex> lock(cudart().mutex);
+    if (cudart().graphs.erase(graph) == 0) return cudaErrorInvalidValue;
+    delete graph;
+    standin::live("graph", -1);
+    return cudaSuccess;
+  });
+}
+
 const char* cudaGetErrorName(cudaError_t error) {
   if (const auto fault = standin::called("cudaGetErrorName")) return nullptr;
   switch (static_cast<int>(error)) {
@@ -242,6 +348,10 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorInsufficientDriver";
     case cudaErrorLaunchFailure:
       return "cudaErrorLaunchFailure";
+    case cudaErrorStreamCaptureUnsupported:
+      return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated:
+      return "cudaErrorStreamCaptureInvalidated";
     case cudaErrorUnknown:
       return "cudaErrorUnknown";
   }

@@ -1,0 +1,54 @@
+// A TensorRT engine on the GPU, captured once into a CUDA graph and replayed, or on a DLA core.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensorrt/tensorrt_seam.h"
+#include "unina/accelerator.h"
+#include "unina/manifest.h"
+#include "unina/tensorrt_options.h"
+
+namespace unina {
+
+class TensorRt final : public Accelerator {
+ public:
+  // Throws Error naming the engine's file; what had been made is released again, in reverse order.
+  static std::unique_ptr<TensorRt> load(const TensorRtOptions& options, const Manifest& manifest,
+                                        std::unique_ptr<TrtRuntime> runtime);
+  // close(), with failures written to stderr.
+  ~TensorRt() override;
+
+  std::string name() const override { return "tensorrt"; }
+  const std::vector<TensorView>& inputs() const override { return inputs_; }
+  const std::vector<TensorView>& outputs() const override { return outputs_; }
+
+  // Throws Error. After a timeout every call throws: the GPU may still write into the buffers.
+  void infer() override;
+
+  // Throws Error naming the calls that failed, after all were made. Once; after it only the
+  // destructor may be called.
+  void close();
+
+ private:
+  struct Session;
+  TensorRt(const TensorRtOptions& options, const Manifest& manifest,
+           std::unique_ptr<TrtRuntime> runtime, const std::vector<std::uint8_t>& plan);
+  // Puts one frame on the stream, waits for it.
+  void run();
+  // After it, run() launches a graph.
+  void capture();
+
+  TensorRtOptions options_;
+  std::unique_ptr<Session> session_;
+  std::vector<TensorView> inputs_, outputs_;
+  bool in_flight_ = false, lost_ = false;
+};
+
+// A tensor of an engine in our terms. Throws Error naming the tensor and what contradicts the
+// manifest.
+struct NetworkTensor;
+NetworkTensor describe(const TrtTensor& tensor, const Manifest& manifest);
+
+}  // namespace unina
