@@ -18,7 +18,7 @@ test: setup lint ## everything that fits in 15 minutes
 	@.venv/bin/python -m pytest -q tests -m "not long"
 
 test-long: setup ## sanitizers, fuzzing and soaks (about half an hour)
-	@./tests/runtime/sanitize.sh && .venv/bin/python -m pytest -q tests -m long
+	@./tests/runtime/sanitize.sh && ./tests/runtime/fuzz.sh && .venv/bin/python -m pytest -q tests -m long
 
 lint: setup ## ruff, mypy (strict) and clang-format
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check --quiet . && .venv/bin/mypy

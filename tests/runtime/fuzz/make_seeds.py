@@ -1,0 +1,92 @@
+"""Writes the seeds of the fuzz corpus: small valid inputs, one a feature. Run it when a format grows.
+
+What a fuzzer found later lies beside them under names of its own and is kept.
+"""
+
+import json
+import struct
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from loadable_writer import Network, header_and_data, loadable_bytes  # noqa: E402  (needs the path above)
+from tiny_bundle import make_bundle, promote_class_maps  # noqa: E402
+
+END = b"\n~~\n"
+
+
+def every_operator() -> Network:
+    """Each operator of version 1 once, on tensors of a few hundred bytes."""
+    rng = np.random.default_rng(0)
+    network = Network()
+    network.input("x", 3, 8, 8)
+
+    def conv(source: str, output: str, out_channels: int, in_channels: int, kernel: int, **window: object) -> None:
+        weights = rng.integers(-127, 128, (out_channels, in_channels, kernel, kernel)).astype(np.int8)
+        bias = rng.integers(-99, 99, out_channels).astype(np.int32)
+        network.conv(source, output, weights, bias, np.full(out_channels, 0.01, np.float32), **window)  # type: ignore[arg-type]
+
+    conv("x", "a", 4, 3, 3, pads=(1, 1, 1, 1), relu=True)
+    conv("a", "b", 4, 1, 3, pads=(1, 1, 1, 1), groups=4)
+    network.relu("b", "c")
+    network.add("a", "c", "d")
+    network.concat(["a", "d"], "e")
+    network.maxpool("e", "f", kernel=(2, 2), stride=(2, 2))
+    network.resize("f", "g", (2, 2))
+    conv("g", "h", 5, 8, 1, stride=(2, 2))
+    network.outputs = ["h", "d"]
+    return network
+
+
+def promoted() -> Network:
+    rng = np.random.default_rng(1)
+    network = Network()
+    network.input("x", 3, 6, 6)
+    network.float_conv("x", "a", rng.normal(0, 0.1, (4, 3, 3, 3)).astype(np.float16), np.zeros(4, np.float32))
+    network.outputs = ["a"]
+    return network
+
+
+def split(network: Network) -> bytes:
+    """'h', the header, a zero byte, the data: see loadable_file.h."""
+    header, data = header_and_data(network)
+    return b"h" + json.dumps(header, separators=(",", ":")).encode() + b"\0" + data
+
+
+def split_file(content: bytes) -> bytes:
+    (length,) = struct.unpack_from("<I", content, 8)
+    start = -(-(12 + length) // 64) * 64
+    return b"h" + content[12 : 12 + length] + b"\0" + content[start:]
+
+
+def main() -> None:
+    seeds: dict[str, bytes] = {
+        "loadable/operators": split(every_operator()),
+        "loadable/promoted": split(promoted()),
+        "loadable/file": b"f" + loadable_bytes(promoted()),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = make_bundle(Path(folder) / "tiny.unina")
+        for name in ("int8", "float16"):
+            if name == "float16":
+                promote_class_maps(bundle)
+            manifest = json.dumps(bundle.manifest, separators=(",", ":")).encode()
+            loadable = (bundle.path / "host.loadable").read_bytes()
+            labels = (bundle.path / "labels.txt").read_bytes()
+            seeds[f"manifest/{name}"] = manifest
+            seeds[f"bundle/{name}"] = END.join([manifest, split_file(loadable), labels])
+        seeds["bundle/kept_hashes"] = END.join([b"!" + manifest, b"f" + loadable, labels])
+    for name, content in seeds.items():
+        path = HERE / "corpus" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        print(f"{name}: {len(content)} bytes")
+
+
+if __name__ == "__main__":
+    main()
