@@ -21,5 +21,5 @@ run() {
 run model-tools/specs/cones-pretrain.yaml "$out/pretrain"
 run model-tools/specs/cones.yaml "$out/cones"
 
-unina-export "$out/cones/checkpoint.pt" --data "$real" --output "$out/cones.unina" --force
+unina-export "$out/cones/checkpoint.pt" --data "$real" --calibration mse --output "$out/cones.unina" --force
 python model-tools/training/slim.py "$out/cones/checkpoint.pt" "$out/cones.pt"
