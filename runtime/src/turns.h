@@ -95,7 +95,7 @@ class Turns {
       }
       const std::lock_guard<std::mutex> lock(mutex);
       result = std::move(made);
-      failure = thrown;
+      failure = std::move(thrown);  // the taker is its only owner then
       piece.reset();
       changed.notify_all();
     }
