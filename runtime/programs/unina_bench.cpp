@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "overhead.h"
 #include "program.h"
 #include "quiet_libraries.h"
 #include "samples.h"
@@ -22,7 +23,7 @@ struct Options {
   std::string bundle, source;
   std::string size = "1280x720";
   int iterations = 200;
-  bool json = false;
+  bool json = false, overhead = false;
   DetectorOptions detector;
 };
 
@@ -76,10 +77,46 @@ std::vector<Picture> load(const Options& options) {
   return pictures;
 }
 
+void bench_overhead(const Options& options) {
+  const std::vector<Picture> pictures = load(options);
+  const ImageView& picture = pictures.front().view;
+  const Overhead measured = measure_overhead(options.bundle, picture, options.iterations);
+  const double ratio = measured.total.percentile(50) / measured.resize.percentile(50);
+  const std::vector<std::pair<const char*, const Samples*>> rows = {
+      {"wait", &measured.wait},
+      {"preprocess", &measured.preprocess},
+      {"infer", &measured.infer},
+      {"decode", &measured.decode},
+      {"publish", &measured.publish},
+      {"capture to publish", &measured.total},
+      {"one cv::resize", &measured.resize}};
+  if (options.json) {
+    nlohmann::ordered_json report = {{"schema", 1},
+                                     {"iterations", options.iterations},
+                                     {"source_size", {picture.width, picture.height}},
+                                     {"ratio_p50", ratio}};
+    for (const auto& [name, samples] : rows) {
+      report["stages"][name] = {{"p50_ms", samples->percentile(50)},
+                                {"p99_ms", samples->percentile(99)}};
+    }
+    std::printf("%s\n", report.dump(2).c_str());
+    return;
+  }
+  std::printf(
+      "%dx%d pictures through the service, an accelerator that computes nothing, %d "
+      "frames\n\n%-20s%10s%10s   ms\n",
+      picture.width, picture.height, options.iterations, "stage", "p50", "p99");
+  for (const auto& [name, samples] : rows) {
+    std::printf("%-20s%10.3f%10.3f\n", name, samples->percentile(50), samples->percentile(99));
+  }
+  std::printf("\n%.2f times one cv::resize (p50)\n", ratio);
+}
+
 void bench(const Options& options) {
   if (options.iterations < 1 || options.iterations > 10000000) {
     throw Error("--iterations " + std::to_string(options.iterations) + ": expected 1 to 10000000");
   }
+  if (options.overhead) return bench_overhead(options);
   Detector detector(options.bundle, options.detector);
   const std::vector<Picture> pictures = load(options);
   std::vector<std::pair<const char*, Samples>> stages = {
@@ -160,6 +197,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--score-threshold", options.detector.score_threshold,
                  "Least score of a detection, 0 to 1, instead of the bundle's own");
+  app.add_flag("--overhead", options.overhead,
+               "Time the service around the network instead, from capture to publish, with an "
+               "accelerator that computes nothing, beside one cv::resize of the same picture");
   app.add_flag("--json", options.json, "Print the figures as JSON");
   return unina::run_program(app, argc, argv, [&] { unina::bench(options); });
 }

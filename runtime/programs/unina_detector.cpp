@@ -1,4 +1,4 @@
-// unina-detector: pictures in, one line of JSON a picture out.
+// unina-detector: pictures in, one line of JSON a picture out; with `serve` as a service.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -21,6 +21,7 @@
 #include "program.h"
 #include "quiet_libraries.h"
 #include "samples.h"
+#include "serve.h"
 #include "unina/accelerators.h"
 #include "unina/detector.h"
 #include "unina/error.h"
@@ -175,6 +176,9 @@ void detect(const Options& options) {
 }  // namespace unina
 
 int main(int argc, char** argv) {
+  const std::string form = argc > 1 ? argv[1] : "";
+  if (form == "serve") return unina::serve_main(argc - 1, argv + 1);
+  if (form == "ctl") return unina::ctl_main(argc - 1, argv + 1);
   unina::Options options;
   options.detector.threads = unina::default_threads();
   CLI::App app(
@@ -183,7 +187,9 @@ int main(int argc, char** argv) {
       "only when "
       "all frames are done.\nExit code: 0 good; 2 a bundle, picture or option is bad (one line on "
       "stderr "
-      "says which), and no file was written.",
+      "says which), and no file was written.\n"
+      "Other forms: `unina-detector serve --help`, the service; `unina-detector ctl --help`, asks "
+      "it.",
       "unina-detector");
   app.set_version_flag("--version", UNINA_VERSION);
   app.add_option("--bundle", options.bundle, "The model: a .unina directory")->required();

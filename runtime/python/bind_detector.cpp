@@ -168,7 +168,7 @@ py::tuple decode(const std::vector<py::array>& class_maps, const std::vector<py:
     formats.back().boxes = boxes.format;
     maps.back().boxes = boxes.array.data();
   }
-  const Decoder decoder({reg_max, thresholds, max_detections}, formats);
+  Decoder decoder({reg_max, thresholds, max_detections}, formats);
   Placement where;
   if (placement) {
     where = *placement;

@@ -159,12 +159,11 @@ float distance(const Map& map, const MapRow& boxes, int side, int reg_max, int x
   return moment / sum;
 }
 
-template <typename ClassMap, typename BoxMap>
+template <typename ClassMap, typename BoxMap, typename Found>
 void decode_level(const ClassMap& class_map, const BoxMap& box_map, const LevelFormat& level,
-                  int reg_max, const LevelMaps& maps, const Placement& placement,
-                  Detections& found) {
+                  int reg_max, const LevelMaps& maps, const Placement& placement, MapRow& classes,
+                  MapRow& boxes, Found& found) {
   using Value = typename ClassMap::Value;
-  MapRow classes(level.classes), boxes(level.boxes);
   const auto stride = static_cast<float>(level.stride);
   const auto count = static_cast<std::size_t>(level.classes.channels);
   for (int y = 0; y < level.classes.height; ++y) {
@@ -190,7 +189,7 @@ void decode_level(const ClassMap& class_map, const BoxMap& box_map, const LevelF
           {center_x - side[0], center_y - side[1], center_x + side[2], center_y + side[3]});
       // Written so that a NaN, which compares false, is dropped too.
       if (!(box.x1 > box.x0 && box.y1 > box.y0)) continue;
-      found.push_back({box, class_map.score(most), static_cast<int>(best)});
+      found.add({box, class_map.score(most), static_cast<int>(best)});
     }
   }
 }
@@ -226,18 +225,60 @@ void require_level(const DecodeSpec& spec, const LevelFormat& level) {
 
 }  // namespace
 
+// The best detections so far: a heap with the worst of them on top, so that memory is bounded
+// however many cells pass their thresholds.
+class Decoder::Best {
+ public:
+  explicit Best(std::size_t most) : most_(most) { heap_.reserve(most); }
+
+  void add(const Detection& detection) {
+    const Candidate candidate{detection, order_++};
+    if (heap_.size() == most_) {
+      if (!better(candidate, heap_.front())) return;
+      std::pop_heap(heap_.begin(), heap_.end(), better);
+      heap_.pop_back();
+    }
+    heap_.push_back(candidate);
+    std::push_heap(heap_.begin(), heap_.end(), better);
+  }
+  // Moves them to `found`, best first, and is empty again.
+  void take(Detections& found) {
+    std::sort_heap(heap_.begin(), heap_.end(), better);
+    found.clear();
+    for (const Candidate& one : heap_) found.push_back(one.detection);
+    heap_.clear();
+    order_ = 0;
+  }
+
+ private:
+  struct Candidate {
+    Detection detection;
+    std::size_t order;  // of the cells; decides between equal scores
+  };
+  static bool better(const Candidate& a, const Candidate& b) {
+    if (a.detection.score != b.detection.score) return a.detection.score > b.detection.score;
+    return a.order < b.order;
+  }
+
+  std::size_t most_, order_ = 0;
+  std::vector<Candidate> heap_;
+};
+
 class Decoder::Level {
  public:
   Level(const DecodeSpec& spec, const LevelFormat& format)
       : format_(format),
         reg_max_(spec.reg_max),
         classes_(classes_of(format.classes, spec.thresholds)),
-        boxes_(boxes_of(format.boxes)) {}
+        boxes_(boxes_of(format.boxes)),
+        class_row_(format.classes),
+        box_row_(format.boxes) {}
 
-  void decode(const LevelMaps& maps, const Placement& placement, Detections& found) const {
+  void decode(const LevelMaps& maps, const Placement& placement, Best& found) {
     std::visit(
         [&](const auto& classes, const auto& boxes) {
-          decode_level(classes, boxes, format_, reg_max_, maps, placement, found);
+          decode_level(classes, boxes, format_, reg_max_, maps, placement, class_row_, box_row_,
+                       found);
         },
         classes_, boxes_);
   }
@@ -247,6 +288,7 @@ class Decoder::Level {
   int reg_max_;
   Classes classes_;
   Boxes boxes_;
+  MapRow class_row_, box_row_;
 };
 
 Decoder::Decoder(const DecodeSpec& spec, const std::vector<LevelFormat>& levels) : spec_(spec) {
@@ -264,28 +306,34 @@ Decoder::Decoder(const DecodeSpec& spec, const std::vector<LevelFormat>& levels)
     throw Error("decode: max_detections " + std::to_string(spec.max_detections) +
                 " must be at least 1");
   }
+  std::size_t cells = 0;
   for (const LevelFormat& level : levels) {
     require_level(spec, level);
-    levels_.push_back(std::make_unique<const Level>(spec, level));
+    levels_.push_back(std::make_unique<Level>(spec, level));
+    cells += static_cast<std::size_t>(level.classes.height) *
+             static_cast<std::size_t>(level.classes.width);
   }
+  best_ = std::make_unique<Best>(std::min(cells, static_cast<std::size_t>(spec.max_detections)));
 }
 
 Decoder::~Decoder() = default;
 Decoder::Decoder(Decoder&&) noexcept = default;
 Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 
-Detections Decoder::decode(const std::vector<LevelMaps>& maps, const Placement& placement) const {
+Detections Decoder::decode(const std::vector<LevelMaps>& maps, const Placement& placement) {
+  Detections found;
+  decode(maps, placement, found);
+  return found;
+}
+
+void Decoder::decode(const std::vector<LevelMaps>& maps, const Placement& placement,
+                     Detections& found) {
   if (maps.size() != levels_.size()) {
     throw Error("decode: " + std::to_string(maps.size()) + " pairs of maps for " +
                 std::to_string(levels_.size()) + " levels");
   }
-  Detections found;
-  for (std::size_t i = 0; i < maps.size(); ++i) levels_[i]->decode(maps[i], placement, found);
-  std::stable_sort(found.begin(), found.end(),
-                   [](const Detection& a, const Detection& b) { return a.score > b.score; });
-  const auto most = static_cast<std::size_t>(spec_.max_detections);
-  if (found.size() > most) found.resize(most);
-  return found;
+  for (std::size_t i = 0; i < maps.size(); ++i) levels_[i]->decode(maps[i], placement, *best_);
+  best_->take(found);
 }
 
 }  // namespace unina

@@ -41,6 +41,18 @@ Detector::Detector(const std::string& bundle, const DetectorOptions& options)
       choice_(choose_accelerator(options.accelerator, bundle_, options.dla, options.tensorrt)),
       accelerator_(
           make_accelerator(choice_.name, bundle_, options.threads, options.dla, options.tensorrt)) {
+  prepare(options.score_threshold);
+}
+
+Detector::Detector(Bundle bundle, std::unique_ptr<Accelerator> accelerator,
+                   std::optional<float> score_threshold)
+    : bundle_(std::move(bundle)),
+      choice_{accelerator->name(), true, "the caller made it"},
+      accelerator_(std::move(accelerator)) {
+  prepare(score_threshold);
+}
+
+void Detector::prepare(std::optional<float> score_threshold) {
   const Manifest& expected = manifest();
   const std::string where = bundle_.directory() + ": accelerator " + accelerator_->name();
   input_ = require_view(accelerator_->inputs(), expected.tensor(expected.input_name), where);
@@ -55,13 +67,17 @@ Detector::Detector(const std::string& bundle, const DetectorOptions& options)
     maps_.push_back({classes.data, boxes.data});
   }
   DecodeSpec spec{expected.reg_max, expected.thresholds, expected.max_detections};
-  if (options.score_threshold) {
-    spec.thresholds.assign(expected.classes.size(), *options.score_threshold);
-  }
+  if (score_threshold) spec.thresholds.assign(expected.classes.size(), *score_threshold);
   decoder_.emplace(spec, formats);
 }
 
 Detections Detector::detect(const ImageView& image) {
+  Detections found;
+  detect(image, found);
+  return found;
+}
+
+void Detector::detect(const ImageView& image, Detections& found) {
   const Clock::time_point begin = Clock::now();
   if (!letterbox_ || !letterbox_->fits(image)) {
     letterbox_.emplace(image.width, image.height, manifest().pixels, input_.format, image.format);
@@ -70,11 +86,10 @@ Detections Detector::detect(const ImageView& image) {
   const Clock::time_point written = Clock::now();
   accelerator_->infer();
   const Clock::time_point inferred = Clock::now();
-  Detections found = decoder_->decode(maps_, letterbox_->placement());
+  decoder_->decode(maps_, letterbox_->placement(), found);
   const Clock::time_point decoded = Clock::now();
   times_ = {milliseconds(begin, written), milliseconds(written, inferred),
             milliseconds(inferred, decoded)};
-  return found;
 }
 
 }  // namespace unina

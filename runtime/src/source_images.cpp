@@ -55,12 +55,14 @@ ImagesSource::ImagesSource(const std::string& directory) try {
   throw Error(directory + ": " + error.code().message());
 }
 
-std::optional<Frame> ImagesSource::next() {
+std::optional<Frame> ImagesSource::next(int buffer) {
   if (at_ == files_.size()) return std::nullopt;
-  const fs::path& path = files_[at_++];
-  image_ = unless_opencv_throws([&] { return cv::imread(path.string(), cv::IMREAD_COLOR); });
-  if (image_.empty() || !jpeg_is_complete(path.string())) fail_unreadable(path);
-  return Frame{path.string(), {image_.data, image_.cols, image_.rows, image_.step}};
+  const std::size_t number = at_++;
+  const fs::path& path = files_[number];
+  cv::Mat& image = images_.at(static_cast<std::size_t>(buffer));
+  image = unless_opencv_throws([&] { return cv::imread(path.string(), cv::IMREAD_COLOR); });
+  if (image.empty() || !jpeg_is_complete(path.string())) fail_unreadable(path);
+  return Frame{path.string(), {image.data, image.cols, image.rows, image.step}, number, 0};
 }
 
 }  // namespace unina

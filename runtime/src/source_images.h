@@ -1,6 +1,7 @@
 // The pictures of a directory, in order of name.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <opencv2/core.hpp>
 #include <string>
@@ -12,17 +13,19 @@ namespace unina {
 
 class ImagesSource final : public Source {
  public:
+  using Source::next;
   // Looks at the first bytes of every file, so that most bad ones are found before any work is
   // done.
   explicit ImagesSource(const std::string& directory);
 
-  std::optional<Frame> next() override;
+  std::optional<Frame> next(int buffer) override;
+  void rewind() override { at_ = 0; }
   std::optional<std::size_t> count() const override { return files_.size(); }
 
  private:
   std::vector<std::filesystem::path> files_;
   std::size_t at_ = 0;
-  cv::Mat image_;
+  std::array<cv::Mat, kSourceBuffers> images_;
 };
 
 }  // namespace unina

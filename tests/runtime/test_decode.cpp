@@ -88,7 +88,7 @@ struct Row {
         TensorFormat::packed(DataType::kFloat32, Layout::kLinear, count, 1, width, 1.0f);
     const auto box_format =
         TensorFormat::packed(DataType::kFloat32, Layout::kLinear, 4, 1, width, 1.0f);
-    const Decoder decoder({1, std::move(thresholds), most}, {{8, class_format, box_format}});
+    Decoder decoder({1, std::move(thresholds), most}, {{8, class_format, box_format}});
     return decoder.decode({{classes.data(), boxes.data()}},
                           Placement::fit(width * 8, 8, width * 8, 8));
   }
@@ -144,7 +144,7 @@ TEST(Decode, ThresholdsZeroAndOneAreTheEnds) {
 TEST(Decode, RefusesTheWrongNumberOfMaps) {
   const auto format = TensorFormat::packed(DataType::kFloat32, Layout::kLinear, 1, 1, 1, 1.0f);
   const auto boxes = TensorFormat::packed(DataType::kFloat32, Layout::kLinear, 4, 1, 1, 1.0f);
-  const Decoder decoder({1, {0.5f}, 1}, {{8, format, boxes}});
+  Decoder decoder({1, {0.5f}, 1}, {{8, format, boxes}});
   EXPECT_THROW(decoder.decode({}, Placement::fit(8, 8, 8, 8)), unina::Error);
 }
 

@@ -32,7 +32,7 @@ struct DecodeSpec {
 
 // Sparse: only the cells whose best class reaches its threshold are decoded. Maps are int8,
 // compared as integers, float16 or float32, of any layout, and the two of a level may differ; they
-// are read in place.
+// are read in place. Holds its scratch memory: one object a thread.
 class Decoder {
  public:
   // Throws Error when formats, strides and spec do not fit each other.
@@ -44,12 +44,17 @@ class Decoder {
   // One class a cell, the one with the largest logit (the first of equals). Boxes are clipped to
   // the source picture, empty ones dropped; sorted by falling score, ties in order of level, row,
   // column.
-  Detections decode(const std::vector<LevelMaps>& maps, const Placement& placement) const;
+  Detections decode(const std::vector<LevelMaps>& maps, const Placement& placement);
+  // The same into memory that is there already: takes none where `found` has room for
+  // max_detections.
+  void decode(const std::vector<LevelMaps>& maps, const Placement& placement, Detections& found);
 
  private:
   class Level;
+  class Best;
   DecodeSpec spec_;
-  std::vector<std::unique_ptr<const Level>> levels_;
+  std::vector<std::unique_ptr<Level>> levels_;
+  std::unique_ptr<Best> best_;
 };
 
 }  // namespace unina

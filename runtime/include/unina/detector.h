@@ -34,8 +34,15 @@ class Detector {
   // Opens and verifies the bundle. Throws Error, also when accelerator and manifest disagree.
   explicit Detector(const std::string& bundle, const DetectorOptions& options = {});
 
+  // Runs the bundle on an accelerator that the caller made. Throws Error as above.
+  Detector(Bundle bundle, std::unique_ptr<Accelerator> accelerator,
+           std::optional<float> score_threshold = std::nullopt);
+
   // Throws Error for an empty picture.
   Detections detect(const ImageView& image);
+  // The same into memory that is there already: after pictures of one size have warmed it up, it
+  // takes none of its own.
+  void detect(const ImageView& image, Detections& found);
   // Of the last detect().
   const StageTimes& times() const { return times_; }
 
@@ -46,6 +53,8 @@ class Detector {
   const std::string& accelerator_reason() const { return choice_.reason; }
 
  private:
+  void prepare(std::optional<float> score_threshold);
+
   Bundle bundle_;
   AcceleratorCandidate choice_;
   std::unique_ptr<Accelerator> accelerator_;

@@ -20,32 +20,35 @@ std::size_t ImageView::least_row_stride() const {
 }
 
 void require_sides(int width, int height, PixelFormat format, const std::string& where) {
-  const std::string picture =
-      std::to_string(width) + "x" + std::to_string(height) + " " + name_of(format) + " picture: ";
-  if (width < 1 || height < 1) throw Error(where + ": a " + picture + "it is empty");
+  // Text is made only where it is thrown: this is asked for every picture.
+  const auto fail = [&](const char* why) {
+    throw Error(where + ": a " + std::to_string(width) + "x" + std::to_string(height) + " " +
+                name_of(format) + " picture: " + why);
+  };
+  if (width < 1 || height < 1) fail("it is empty");
   const bool nv12 = format == PixelFormat::kNv12;
   if ((nv12 || format == PixelFormat::kUyvy) && width % 2 != 0) {
-    throw Error(where + ": a " + picture +
-                "two columns share U and V, so the width must be even; crop one");
+    fail("two columns share U and V, so the width must be even; crop one");
   }
   if (nv12 && height % 2 != 0) {
-    throw Error(where + ": a " + picture +
-                "two rows share U and V, so the height must be even; crop one");
+    fail("two rows share U and V, so the height must be even; crop one");
   }
 }
 
 void require_image(const ImageView& image, const std::string& where) {
-  const std::string size = std::to_string(image.width) + "x" + std::to_string(image.height) + " " +
-                           name_of(image.format);
+  const auto size = [&] {
+    return std::to_string(image.width) + "x" + std::to_string(image.height) + " " +
+           name_of(image.format);
+  };
   if (image.data == nullptr || image.width < 1 || image.height < 1 ||
       image.row_stride < image.least_row_stride()) {
-    throw Error(where + ": the picture is empty or its rows are shorter than its width (" + size +
+    throw Error(where + ": the picture is empty or its rows are shorter than its width (" + size() +
                 ", " + std::to_string(image.row_stride) + " bytes a row)");
   }
   require_sides(image.width, image.height, image.format, where);
   if (image.format == PixelFormat::kNv12 &&
       (image.chroma == nullptr || image.chroma_stride < static_cast<std::size_t>(image.width))) {
-    throw Error(where + ": a " + size +
+    throw Error(where + ": a " + size() +
                 " picture needs its plane of U and V: ImageView::chroma is empty or its rows are "
                 "shorter than the width (" +
                 std::to_string(image.chroma_stride) + " bytes a row)");

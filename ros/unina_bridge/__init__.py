@@ -1,0 +1,1 @@
+"""Detections of unina-detector's socket as ROS 2 messages."""

@@ -1,0 +1,205 @@
+#include "service/service.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdio>
+
+#include "service/clock.h"
+#include "unina/error.h"
+
+namespace unina {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kDrainPatience{1400};  // to end a read and publish what waits
+static_assert(kDrainPatience + Control::kPatience < milliseconds(2000),
+              "SIGTERM ends the service within 2 s, whatever hangs");
+// While the source has never delivered, systemd is asked for this much more time to start.
+constexpr const char* kExtendStart = "EXTEND_TIMEOUT_USEC=30000000";
+
+void write_one(int descriptor) {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(descriptor, &one, sizeof one);
+}
+
+std::string join(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
+}  // namespace
+
+Service::Service(ServiceOptions options)
+    : options_(std::move(options)),
+      configuration_(read_configuration(options_.file, options_.flags)),
+      log_(configuration_.log_level, configuration_.log_format),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  std::unique_ptr<Detector> detector = make_detector(configuration_);
+  classes_ = detector->manifest().classes;
+  names_ = {detector->manifest().name, detector->accelerator_name()};
+  metrics_.emplace(classes_);
+  control_.emplace(configuration_.control, configuration_.mode_bits(),
+                   configuration_.metrics_listen, handlers(), log_);
+  try {
+    pipeline_.emplace(std::move(detector), configuration_, mailbox_, *metrics_, log_,
+                      [this] { write_one(wake_); });
+    capture_.emplace(capture_options(configuration_), mailbox_, *metrics_, log_);
+    control_->start();
+  } catch (...) {
+    mailbox_.close();
+    throw;
+  }
+  log_.info("service", {{"state", "starting"},
+                        {"bundle", configuration_.bundle},
+                        {"accelerator", names_.accelerator},
+                        {"source", configuration_.source}});
+}
+
+Service::~Service() {
+  control_.reset();
+  capture_.reset();
+  mailbox_.close();
+  pipeline_.reset();
+  close(wake_);
+}
+
+std::unique_ptr<Detector> Service::make_detector(const Configuration& configuration) const {
+  DetectorOptions options;
+  options.accelerator = configuration.accelerator;
+  options.score_threshold = configuration.score_threshold;
+  options.threads = configuration.threads;
+  options.dla = configuration.dla;
+  options.tensorrt = configuration.tensorrt;
+  return std::make_unique<Detector>(configuration.bundle, options);
+}
+
+CaptureOptions Service::capture_options(const Configuration& configuration) const {
+  return {configuration.source, milliseconds(configuration.retry_first_ms),
+          milliseconds(configuration.retry_most_ms)};
+}
+
+Service::Names Service::names() const {
+  const std::lock_guard<std::mutex> lock(names_mutex_);
+  return names_;
+}
+
+void Service::reload() {
+  notify_.send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_ns() / 1000));
+  try {
+    const Configuration next = read_configuration(options_.file, options_.flags);
+    const std::vector<std::string> fixed = keys_for_restart(configuration_, next);
+    if (!fixed.empty()) {
+      throw Error(options_.file + ": " + join(fixed) + ": changes only by a restart");
+    }
+    // The bundle is read again even under the same name: it may be a newer one.
+    std::unique_ptr<Detector> detector = make_detector(next);
+    if (detector->manifest().classes != classes_ ||
+        detector->manifest().max_detections != pipeline_->max_detections()) {
+      throw Error(next.bundle +
+                  ": has other classes or another max_detections, which readers of the ring could "
+                  "not follow: restart the service");
+    }
+    {
+      const std::lock_guard<std::mutex> lock(names_mutex_);
+      names_ = {detector->manifest().name, detector->accelerator_name()};
+    }
+    pipeline_->replace(std::move(detector), next);
+    capture_->change(capture_options(next));
+    log_.set(next.log_level, next.log_format);
+    configuration_ = next;
+    Metrics::count(metrics_->reloads);
+    log_.info("reload", {{"state", "done"}, {"source", next.source}, {"bundle", next.bundle}});
+  } catch (const std::exception& error) {
+    Metrics::count(metrics_->reloads_refused);
+    log_.error("reload", {{"state", "refused"}, {"reason", error.what()}});
+  }
+  if (ready_) notify_.send("READY=1");
+}
+
+// A picture was published, or none can come because a lost source is being tried again: never
+// because time has passed.
+void Service::feed_watchdog() {
+  const std::uint64_t frames = metrics_->frames, attempts = capture_->attempts();
+  const bool retrying = pipeline_->idle() && (attempts != fed_attempts_ || capture_->pausing());
+  if (frames == fed_frames_ && !retrying) return;
+  fed_frames_ = frames;
+  fed_attempts_ = attempts;
+  if (ready_) {
+    if (notify_.watchdog().count() > 0) notify_.send("WATCHDOG=1");
+  } else {
+    notify_.send(kExtendStart);
+  }
+}
+
+void Service::tick() {
+  feed_watchdog();
+  const Clock::time_point now = Clock::now();
+  const std::chrono::duration<double> passed = now - status_at_;
+  if (passed < milliseconds(configuration_.status_ms)) return;
+  const std::uint64_t frames = metrics_->frames;
+  frames_per_second_ = static_cast<double>(frames - status_frames_) / passed.count();
+  status_at_ = now;
+  status_frames_ = frames;
+  notify_.send("STATUS=" + status_line());
+}
+
+int Service::run() {
+  const std::int64_t watchdog_ms = notify_.watchdog().count() / 1000;
+  int tick_ms = std::min(configuration_.status_ms, 250);
+  if (watchdog_ms > 0) {
+    tick_ms = static_cast<int>(std::clamp<std::int64_t>(watchdog_ms / 4, 1, tick_ms));
+  }
+  notify_.send("STATUS=" + status_line());
+  while (true) {
+    std::array<pollfd, 2> waiting = {{{signals_.descriptor(), POLLIN, 0}, {wake_, POLLIN, 0}}};
+    poll(waiting.data(), waiting.size(), tick_ms);
+    std::uint64_t ignored = 0;
+    [[maybe_unused]] const ssize_t bytes = read(wake_, &ignored, sizeof ignored);
+    for (int signal = signals_.take(); signal != 0; signal = signals_.take()) {
+      if (signal != SIGHUP) return stop(0);
+      reload();
+    }
+    const std::string failure = pipeline_->failure();
+    if (!failure.empty()) {
+      notify_.send("STATUS=failed: " + failure);
+      log_.error("service", {{"state", "failed"}, {"reason", failure}});
+      return stop(1);
+    }
+    if (!ready_ && metrics_->frames > 0) {
+      ready_ = true;
+      notify_.send("READY=1\nSTATUS=" + status_line());
+      log_.info("service", {{"state", "ready"}, {"status", status_line()}});
+    }
+    tick();
+  }
+}
+
+int Service::stop(int code) {
+  notify_.send("STOPPING=1\nSTATUS=stopping");
+  log_.info("service", {{"state", "stopping"}});
+  const Clock::time_point end = Clock::now() + kDrainPatience;
+  const auto left = [&] {
+    return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(end - Clock::now()));
+  };
+  capture_->stop(milliseconds(0));  // asks; at most the picture that is being read still comes
+  mailbox_.close();
+  const bool drained = pipeline_->ended(left());
+  const bool source_ended = capture_->stop(left());
+  log_.info("service", {{"state", "stopped"},
+                        {"frames", metrics_->frames.load()},
+                        {"drops", metrics_->drops.load()}});
+  if (source_ended && drained) return code;
+  // A thread sits in a driver, or in a picture that takes long, and cannot be joined. What was
+  // published is out; the kernel cleans up.
+  log_.warning("service", {{"not_ended", drained ? "source" : "accelerator"}});
+  _exit(code);
+}
+
+}  // namespace unina

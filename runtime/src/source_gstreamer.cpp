@@ -1,0 +1,188 @@
+// GStreamer's application manual, "Pipeline manipulation", and the reference of appsink.
+#include "source_gstreamer.h"
+
+#include <gst/app/gstappsink.h>
+#include <gst/gst.h>
+#include <gst/video/video.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "printable.h"
+#include "unina/error.h"
+
+namespace unina {
+namespace {
+
+constexpr GstClockTime kPatience = 5 * GST_SECOND;  // for the first picture, and for each next one
+constexpr const char* kSink =
+    " ! appsink name=unina_sink max-buffers=1 drop=true sync=false "
+    "caps=\"video/x-raw,format={BGR,RGBA,NV12,UYVY}\"";
+
+// A picture in GStreamer's memory, mapped as long as this lives.
+class MappedFrame {
+ public:
+  MappedFrame(GstSample* sample, const std::string& where) : sample_(sample) {
+    GstVideoInfo information;
+    gst_video_info_init(&information);
+    const bool mapped =
+        gst_video_info_from_caps(&information, gst_sample_get_caps(sample)) != FALSE &&
+        gst_video_frame_map(&frame_, &information, gst_sample_get_buffer(sample), GST_MAP_READ) !=
+            FALSE;
+    if (!mapped) {
+      gst_sample_unref(sample);
+      throw Error(where +
+                  ": a picture cannot be read by the CPU; let the pipeline end in "
+                  "video/x-raw, for instance by nvvidconv");
+    }
+  }
+  ~MappedFrame() {
+    gst_video_frame_unmap(&frame_);
+    gst_sample_unref(sample_);
+  }
+  MappedFrame(const MappedFrame&) = delete;
+  MappedFrame& operator=(const MappedFrame&) = delete;
+
+  ImageView view(const std::string& where) const {
+    ImageView image;
+    image.data = static_cast<const std::uint8_t*>(GST_VIDEO_FRAME_PLANE_DATA(&frame_, 0));
+    image.width = GST_VIDEO_FRAME_WIDTH(&frame_);
+    image.height = GST_VIDEO_FRAME_HEIGHT(&frame_);
+    image.row_stride = static_cast<std::size_t>(GST_VIDEO_FRAME_PLANE_STRIDE(&frame_, 0));
+    switch (GST_VIDEO_FRAME_FORMAT(&frame_)) {
+      case GST_VIDEO_FORMAT_BGR:
+        image.format = PixelFormat::kBgr;
+        return image;
+      case GST_VIDEO_FORMAT_RGBA:
+        image.format = PixelFormat::kRgba;
+        return image;
+      case GST_VIDEO_FORMAT_UYVY:
+        image.format = PixelFormat::kUyvy;
+        return image;
+      case GST_VIDEO_FORMAT_NV12:
+        image.format = PixelFormat::kNv12;
+        image.chroma = static_cast<const std::uint8_t*>(GST_VIDEO_FRAME_PLANE_DATA(&frame_, 1));
+        image.chroma_stride = static_cast<std::size_t>(GST_VIDEO_FRAME_PLANE_STRIDE(&frame_, 1));
+        return image;
+      default:
+        throw Error(where + ": gives another format than BGR, RGBA, NV12 or UYVY");
+    }
+  }
+  GstBuffer* buffer() const { return gst_sample_get_buffer(sample_); }
+
+ private:
+  GstSample* sample_;
+  GstVideoFrame frame_;
+};
+
+class GstreamerSource final : public Source {
+ public:
+  using Source::next;
+
+  explicit GstreamerSource(const std::string& pipeline) : where_("source gst:" + pipeline) {
+    GError* failed = nullptr;
+    if (gst_init_check(nullptr, nullptr, &failed) == FALSE) fail(take_message(failed));
+    pipeline_ = gst_parse_launch((pipeline + kSink).c_str(), &failed);
+    if (failed != nullptr) {
+      close();
+      fail(take_message(failed));
+    }
+    sink_ = gst_bin_get_by_name(GST_BIN(pipeline_), "unina_sink");
+    const GstStateChangeReturn started = gst_element_set_state(pipeline_, GST_STATE_PLAYING);
+    live_ = started == GST_STATE_CHANGE_NO_PREROLL;
+    if (started == GST_STATE_CHANGE_FAILURE) {
+      const std::string why = bus_error("cannot be started");
+      close();
+      fail(why);
+    }
+  }
+  ~GstreamerSource() override {
+    for (std::optional<MappedFrame>& frame : frames_) frame.reset();
+    close();
+  }
+  GstreamerSource(const GstreamerSource&) = delete;
+  GstreamerSource& operator=(const GstreamerSource&) = delete;
+
+  std::optional<Frame> next(int buffer) override {
+    std::optional<MappedFrame>& frame = frames_.at(static_cast<std::size_t>(buffer));
+    frame.reset();
+    GstSample* const sample = gst_app_sink_try_pull_sample(GST_APP_SINK(sink_), kPatience);
+    if (sample == nullptr) {
+      const std::string why = bus_error("");
+      if (!why.empty()) fail(why);
+      if (gst_app_sink_is_eos(GST_APP_SINK(sink_)) != FALSE) return std::nullopt;
+      fail("no picture within " + std::to_string(kPatience / GST_SECOND) + " s");
+    }
+    frame.emplace(sample, where_);
+    return Frame{where_, frame->view(where_), sequence_of(frame->buffer()),
+                 captured_ns(frame->buffer())};
+  }
+  void rewind() override { throw Error(where_ + ": a stream has no beginning to go back to"); }
+  std::optional<std::size_t> count() const override { return std::nullopt; }
+
+ private:
+  [[noreturn]] void fail(const std::string& why) const { throw Error(where_ + ": " + why); }
+
+  static std::string take_message(GError* error) {
+    std::string text = error != nullptr ? error->message : "unknown error";
+    g_clear_error(&error);
+    return text;
+  }
+
+  void close() {
+    if (pipeline_ != nullptr) gst_element_set_state(pipeline_, GST_STATE_NULL);
+    if (sink_ != nullptr) gst_object_unref(sink_);
+    if (pipeline_ != nullptr) gst_object_unref(pipeline_);
+    sink_ = pipeline_ = nullptr;
+  }
+
+  // The first error that the pipeline reported, or `otherwise`.
+  std::string bus_error(const std::string& otherwise) const {
+    GstBus* const bus = gst_element_get_bus(pipeline_);
+    GstMessage* const message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
+    gst_object_unref(bus);
+    if (message == nullptr) return otherwise;
+    GError* error = nullptr;
+    gst_message_parse_error(message, &error, nullptr);
+    gst_message_unref(message);
+    return take_message(error);
+  }
+
+  // The camera's count where it has one, so that what the sink dropped is seen as a gap.
+  std::uint64_t sequence_of(GstBuffer* buffer) {
+    const std::uint64_t offset = GST_BUFFER_OFFSET(buffer);
+    return delivered_++, offset != GST_BUFFER_OFFSET_NONE ? offset : delivered_ - 1;
+  }
+
+  // A live pipeline stamps with its clock's time since it began to play; the default clock is
+  // CLOCK_MONOTONIC. A file's stamps say nothing about now.
+  std::int64_t captured_ns(GstBuffer* buffer) const {
+    if (!live_ || !GST_BUFFER_PTS_IS_VALID(buffer)) return 0;
+    GstClock* const clock = gst_element_get_clock(pipeline_);
+    if (clock == nullptr) return 0;
+    GstClockType type = GST_CLOCK_TYPE_OTHER;
+    if (GST_IS_SYSTEM_CLOCK(clock)) g_object_get(clock, "clock-type", &type, nullptr);
+    gst_object_unref(clock);
+    if (type != GST_CLOCK_TYPE_MONOTONIC) return 0;
+    return static_cast<std::int64_t>(gst_element_get_base_time(pipeline_) + GST_BUFFER_PTS(buffer));
+  }
+
+  std::string where_;
+  GstElement* pipeline_ = nullptr;
+  GstElement* sink_ = nullptr;
+  bool live_ = false;
+  std::uint64_t delivered_ = 0;
+  std::array<std::optional<MappedFrame>, kSourceBuffers> frames_;
+};
+
+}  // namespace
+
+bool gstreamer_is_built_in() { return true; }
+
+std::unique_ptr<Source> open_gstreamer(const std::string& pipeline) {
+  return std::make_unique<GstreamerSource>(pipeline);
+}
+
+}  // namespace unina

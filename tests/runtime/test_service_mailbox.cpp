@@ -1,0 +1,131 @@
+// The mailbox hands on the newest picture and counts the rest; the capturing thread counts gaps and
+// opens a lost source again.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "service/capture.h"
+#include "service/log.h"
+#include "service/mailbox.h"
+#include "service/metrics.h"
+#include "unina/error.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Mailbox, TheNewestPictureWinsAndTheOthersAreDrops) {
+  unina::Mailbox mailbox;
+  for (std::uint64_t id = 0; id < 5; ++id) {
+    mailbox.filling().id = id;
+    mailbox.put();
+  }
+  EXPECT_EQ(mailbox.drops(), 4u);
+  const unina::Captured* taken = mailbox.take(0ms);
+  ASSERT_NE(taken, nullptr);
+  EXPECT_EQ(taken->id, 4u);
+  EXPECT_EQ(mailbox.take(0ms), nullptr);
+}
+
+TEST(Mailbox, WhatIsInWorkIsNeverFilled) {
+  unina::Mailbox mailbox;
+  mailbox.put();
+  const unina::Captured* taken = mailbox.take(0ms);
+  for (int i = 0; i < 7; ++i) {
+    EXPECT_NE(&mailbox.filling(), taken);
+    mailbox.put();
+  }
+}
+
+TEST(Mailbox, CloseWakesTheDetectorAfterTheLastPicture) {
+  unina::Mailbox mailbox;
+  mailbox.filling().id = 7;
+  mailbox.put();
+  mailbox.close();
+  ASSERT_NE(mailbox.take(1h), nullptr);
+  EXPECT_EQ(mailbox.take(1h), nullptr);
+}
+
+TEST(Mailbox, TwoThreadsLoseNothingButDrops) {
+  constexpr std::uint64_t kPictures = 20000;
+  unina::Mailbox mailbox;
+  std::thread capturing([&] {
+    for (std::uint64_t id = 0; id < kPictures; ++id) {
+      mailbox.filling().id = id;
+      mailbox.filling().captured_ns = static_cast<std::int64_t>(id) * 3;
+      mailbox.put();
+    }
+    mailbox.close();
+  });
+  std::uint64_t taken = 0, next = 0;
+  while (const unina::Captured* one = mailbox.take(1h)) {
+    ASSERT_GE(one->id, next);
+    ASSERT_EQ(one->captured_ns, static_cast<std::int64_t>(one->id) * 3);
+    next = one->id + 1;
+    ++taken;
+  }
+  capturing.join();
+  EXPECT_EQ(next, kPictures);
+  EXPECT_EQ(taken + mailbox.drops(), kPictures);
+}
+
+// Delivers every other number, and is lost after ten pictures.
+class Flaky final : public unina::Source {
+ public:
+  explicit Flaky(std::atomic<int>& open) : open_(open) { ++open_; }
+  ~Flaky() override { --open_; }
+  std::optional<unina::Frame> next(int) override {
+    if (at_ == 10) throw unina::Error("camera gone");
+    std::this_thread::sleep_for(200us);
+    return unina::Frame{"", {&pixel_, 1, 1, 3}, 2 * at_++, 0};
+  }
+  void rewind() override {}
+  std::optional<std::size_t> count() const override { return std::nullopt; }
+
+ private:
+  std::atomic<int>& open_;
+  std::uint64_t at_ = 0;
+  std::uint8_t pixel_ = 0;
+};
+
+TEST(Capture, ALostSourceIsClosedAndOpenedAgainAndGapsAreCounted) {
+  unina::Mailbox mailbox;
+  unina::Metrics metrics({});
+  unina::Log log(unina::LogLevel::kError, unina::LogFormat::kText);
+  std::atomic<int> open{0}, most{0};
+  unina::Capture capture({"flaky", 1ms, 2ms}, mailbox, metrics, log, [&](const std::string&) {
+    auto source = std::make_unique<Flaky>(open);
+    most = std::max(most.load(), open.load());
+    return source;
+  });
+  std::uint64_t next = 0;
+  while (metrics.source_lost < 3) {
+    if (const unina::Captured* one = mailbox.take(10ms)) {
+      EXPECT_GE(one->id, next);  // counted on over a lost source
+      next = one->id + 1;
+    }
+  }
+  EXPECT_TRUE(capture.stop(10s));
+  EXPECT_GE(metrics.captured, 30u);
+  EXPECT_GE(metrics.gaps, 27u);
+  EXPECT_LE(most, 2);
+  mailbox.take(0ms);
+  mailbox.take(0ms);
+}
+
+TEST(Capture, AnAbsentSourceIsTriedAgain) {
+  unina::Mailbox mailbox;
+  unina::Metrics metrics({});
+  unina::Log log(unina::LogLevel::kError, unina::LogFormat::kText);
+  unina::Capture capture(
+      {"none", 1ms, 2ms}, mailbox, metrics, log,
+      [](const std::string&) -> std::unique_ptr<unina::Source> { throw unina::Error("absent"); });
+  while (capture.attempts() < 5) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(metrics.captured, 0u);
+  EXPECT_TRUE(capture.stop(10s));
+}
+
+}  // namespace
