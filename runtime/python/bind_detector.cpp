@@ -184,12 +184,21 @@ py::tuple decode(const std::vector<py::array>& class_maps, const std::vector<py:
   return to_arrays(found);
 }
 
+DetectorOptions options(const std::string& accelerator, std::optional<float> score_threshold,
+                        int threads) {
+  DetectorOptions options;
+  options.accelerator = accelerator;
+  options.score_threshold = score_threshold;
+  options.threads = threads;
+  return options;
+}
+
 // Detects on one picture at a time, from whichever Python thread.
 class PythonDetector {
  public:
   PythonDetector(const std::string& path, const std::string& accelerator,
                  std::optional<float> score_threshold, int threads)
-      : detector_(path, {accelerator, score_threshold, threads}) {}
+      : detector_(path, options(accelerator, score_threshold, threads)) {}
 
   py::tuple detect(const py::array& image) {
     const HeldImage held(image);
