@@ -6,6 +6,7 @@
 namespace unina::python {
 void bind_host(pybind11::module_& module);
 void bind_detector(pybind11::module_& module);
+void bind_ring(pybind11::module_& module);
 }  // namespace unina::python
 
 PYBIND11_MODULE(_unina, module) {
@@ -13,4 +14,5 @@ PYBIND11_MODULE(_unina, module) {
   pybind11::register_exception<unina::Error>(module, "UninaError", PyExc_ValueError);
   unina::python::bind_host(module);
   unina::python::bind_detector(module);
+  unina::python::bind_ring(module);
 }

@@ -6,8 +6,19 @@ the device runs.
 
 from unina_runtime._unina import HostEngine, Placement, UninaError
 from unina_runtime.decode import decode
+from unina_runtime.detection_ring import DetectionRing, RingMessage
 from unina_runtime.detections import Detections
 from unina_runtime.detector import Detector
 from unina_runtime.letterbox import letterbox
 
-__all__ = ["Detections", "Detector", "HostEngine", "Placement", "UninaError", "decode", "letterbox"]
+__all__ = [
+    "DetectionRing",
+    "Detections",
+    "Detector",
+    "HostEngine",
+    "Placement",
+    "RingMessage",
+    "UninaError",
+    "decode",
+    "letterbox",
+]

@@ -99,3 +99,20 @@ class HostEngine:
 
     def infer(self) -> None:
         """Runs on what the last `run` left in the input buffers: for timing."""
+
+class MappedRing:
+    """The ring of detections in a mapped file (unina/detection_ring.h)."""
+
+    def __init__(self, memory: object) -> None: ...
+    @property
+    def written(self) -> int: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def max_detections(self) -> int: ...
+    @property
+    def slot_count(self) -> int: ...
+    @property
+    def classes(self) -> list[str]: ...
+    def read(self, n: int) -> bytes | None:
+        """The slot of message n, whole, or None where it is not written yet or overwritten."""
