@@ -45,7 +45,7 @@ class ServiceProcess:
         self.notifications: list[str] = []
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(folder / "notify"))
-        self._notify.settimeout(0.02)
+        self._notify.setblocking(False)
         self._log = (folder / "log").open("w+")
         places = ["--socket", self.socket, "--ring", self.ring, "--control", self.control, "--status-ms", 50]
         command = [str(PROGRAMS / "unina-detector"), "serve", *map(str, [*places, *arguments])]
@@ -71,7 +71,7 @@ class ServiceProcess:
 
     def told(self, text: str) -> bool:
         """Whether systemd was told a line that begins with this, so far."""
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(BlockingIOError):
             while True:
                 self.notifications += self._notify.recv(4096).decode().split("\n")
         return any(line.startswith(text) for line in self.notifications)
