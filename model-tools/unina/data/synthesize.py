@@ -4,8 +4,10 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -17,9 +19,6 @@ from unina.data.scenes.cones import NAMES
 from unina.data.scenes.render import render_scene
 from unina.data.whole import new_folder
 from unina.data.yolo import format_labels
-
-LOT = 400
-"""Pictures given to the processes at a time."""
 
 
 @dataclass(frozen=True)
@@ -117,18 +116,25 @@ def _each(write: Callable[[_Job], None], jobs: list[_Job], workers: int) -> Iter
     if workers == 1:
         yield from map(write, jobs)
         return
+    # spawn: a forked OpenCV or PyTorch may hang. No Pool: its terminate() does at times.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_one_thread)
     # Ctrl-C reaches the whole process group; only this process may answer it, and the workers inherit "ignore".
     main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main_thread else None
     try:
-        # spawn: a forked OpenCV or PyTorch may hang
-        pool = multiprocessing.get_context("spawn").Pool(workers, initializer=_one_thread)
+        waiting = {pool.submit(write, job) for job in jobs[: 4 * workers]}  # starts the workers
     finally:
         if main_thread:
             signal.signal(signal.SIGINT, handler)
-    with pool:
-        for first in range(0, len(jobs), LOT):  # a pool that holds thousands of jobs may hang when it is stopped
-            yield from pool.imap_unordered(write, jobs[first : first + LOT], chunksize=4)
+    try:
+        rest = iter(jobs[4 * workers :])
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            waiting |= {pool.submit(write, job) for job in islice(rest, len(done))}
+            for one in done:
+                yield one.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _one_thread() -> None:
