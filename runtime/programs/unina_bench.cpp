@@ -1,30 +1,34 @@
 // unina-bench: how long each stage of the detector takes.
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "detector_flags.h"
 #include "overhead.h"
 #include "program.h"
 #include "quiet_libraries.h"
 #include "samples.h"
 #include "unina/detector.h"
 #include "unina/error.h"
+#include "unina/interleaved_detector.h"
 #include "unina/source.h"
 
 namespace unina {
 namespace {
 
 struct Options {
-  std::string bundle, source;
+  DetectorFlags detector;
+  std::string source;
   std::string size = "1280x720";
   int iterations = 200;
   bool json = false, overhead = false;
-  DetectorOptions detector;
 };
 
 constexpr int kWarmUp = 10;                // caches, page faults, clocks
@@ -32,17 +36,26 @@ constexpr std::size_t kMostPictures = 64;  // held in memory, so that reading is
 
 struct Picture {
   std::vector<std::uint8_t> bytes;
-  ImageView view;  // data points into bytes
+  ImageView view;  // points into bytes
 };
 
 Picture copy_of(const ImageView& image) {
   Picture picture;
-  const std::size_t row = static_cast<std::size_t>(image.width) * 3;
-  for (int y = 0; y < image.height; ++y) {
-    const std::uint8_t* from = image.data + static_cast<std::size_t>(y) * image.row_stride;
-    picture.bytes.insert(picture.bytes.end(), from, from + row);
+  const auto append = [&](const std::uint8_t* from, std::size_t stride, std::size_t row, int rows) {
+    for (int y = 0; y < rows; ++y, from += stride) {
+      picture.bytes.insert(picture.bytes.end(), from, from + row);
+    }
+  };
+  picture.view = image;
+  picture.view.row_stride = image.least_row_stride();
+  append(image.data, image.row_stride, picture.view.row_stride, image.height);
+  const std::size_t chroma_at = picture.bytes.size();
+  if (image.format == PixelFormat::kNv12) {
+    picture.view.chroma_stride = static_cast<std::size_t>(image.width);
+    append(image.chroma, image.chroma_stride, picture.view.chroma_stride, image.height / 2);
+    picture.view.chroma = picture.bytes.data() + chroma_at;
   }
-  picture.view = {picture.bytes.data(), image.width, image.height, row};
+  picture.view.data = picture.bytes.data();
   return picture;
 }
 
@@ -74,13 +87,18 @@ std::vector<Picture> load(const Options& options) {
     if (!frame) break;
     pictures.push_back(copy_of(frame->image));
   }
+  if (pictures.empty()) throw Error(options.source + ": gave no picture");
   return pictures;
 }
 
 void bench_overhead(const Options& options) {
   const std::vector<Picture> pictures = load(options);
   const ImageView& picture = pictures.front().view;
-  const Overhead measured = measure_overhead(options.bundle, picture, options.iterations);
+  if (picture.format != PixelFormat::kBgr) {
+    throw Error(options.source + ": gives " + name_of(picture.format) +
+                " pictures, and --overhead compares with cv::resize of BGR ones");
+  }
+  const Overhead measured = measure_overhead(options.detector.bundle, picture, options.iterations);
   const double ratio = measured.total.percentile(50) / measured.resize.percentile(50);
   const std::vector<std::pair<const char*, const Samples*>> rows = {
       {"wait", &measured.wait},
@@ -117,30 +135,42 @@ void bench(const Options& options) {
     throw Error("--iterations " + std::to_string(options.iterations) + ": expected 1 to 10000000");
   }
   if (options.overhead) return bench_overhead(options);
-  Detector detector(options.bundle, options.detector);
+  InterleavedDetector interleaved(options.detector.bundle, options.detector.options,
+                                  options.detector.cores());
+  const Detector& detector = interleaved.detector();
   const std::vector<Picture> pictures = load(options);
   std::vector<std::pair<const char*, Samples>> stages = {
       {"preprocess", {}}, {"infer", {}}, {"decode", {}}, {"total", {}}};
-  for (int i = -kWarmUp; i < options.iterations; ++i) {
-    const auto at = static_cast<std::size_t>(i + kWarmUp) % pictures.size();
-    detector.detect(pictures[at].view);
-    if (stop_signal() != 0) throw Error("stopped");
-    if (i < 0) continue;
-    const StageTimes& times = detector.times();
+  // As many frames, as many at a time as there are cores.
+  const auto run = [&](int frames, const std::function<void(const StageTimes&)>& answered) {
+    for (int put = 0, taken = 0; taken < frames; ++taken) {
+      for (; put < frames && interleaved.under_way() < interleaved.capacity(); ++put) {
+        interleaved.put(pictures[static_cast<std::size_t>(put) % pictures.size()].view);
+      }
+      answered(interleaved.take().times);
+      if (stop_signal() != 0) throw Error("stopped");
+    }
+  };
+  run(kWarmUp, [](const StageTimes&) {});
+  const auto begin = std::chrono::steady_clock::now();
+  run(options.iterations, [&](const StageTimes& times) {
     stages[0].second.add(times.preprocess_ms);
     stages[1].second.add(times.infer_ms);
     stages[2].second.add(times.decode_ms);
     stages[3].second.add(times.total_ms());
-  }
+  });
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  const double frames_per_second = options.iterations / seconds.count();
 
   const Manifest& manifest = detector.manifest();
   const ImageView& first = pictures.front().view;
-  const double frames_per_second = 1e3 / stages[3].second.mean();
   if (options.json) {
     nlohmann::ordered_json report = {{"schema", 1},
                                      {"bundle", manifest.name},
                                      {"accelerator", detector.accelerator_name()},
-                                     {"threads", options.detector.threads},
+                                     {"accelerator_reason", detector.accelerator_reason()},
+                                     {"at_a_time", interleaved.capacity()},
+                                     {"threads", options.detector.options.threads},
                                      {"iterations", options.iterations},
                                      {"warm_up", kWarmUp},
                                      {"pictures", pictures.size()},
@@ -157,10 +187,13 @@ void bench(const Options& options) {
                 report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return;
   }
-  std::printf("%s on %s, %d threads: %dx%d pictures into %dx%d, %d frames after %d of warm-up\n\n",
-              manifest.name.c_str(), detector.accelerator_name().c_str(), options.detector.threads,
-              first.width, first.height, manifest.input_width, manifest.input_height,
-              options.iterations, kWarmUp);
+  std::printf("%s on %s (%s), %d threads: %dx%d pictures into %dx%d, %d frames after %d of warm-up",
+              manifest.name.c_str(), detector.accelerator_name().c_str(),
+              detector.accelerator_reason().c_str(), options.detector.options.threads, first.width,
+              first.height, manifest.input_width, manifest.input_height, options.iterations,
+              kWarmUp);
+  if (interleaved.capacity() > 1) std::printf(", %zu at a time", interleaved.capacity());
+  std::printf("\n\n");
   std::printf("%-12s%10s%10s%10s   ms\n", "stage", "p50", "p95", "p99");
   for (const auto& [name, samples] : stages) {
     std::printf("%-12s%10.3f%10.3f%10.3f\n", name, samples.percentile(50), samples.percentile(95),
@@ -174,29 +207,22 @@ void bench(const Options& options) {
 
 int main(int argc, char** argv) {
   unina::Options options;
-  options.detector.threads = unina::default_threads();
   CLI::App app(
-      "Times the stages of the detector, one frame after the other: p50, p95 and p99 of "
-      "preprocess, infer, "
-      "decode and their total. Reading pictures is not timed.\n"
+      "Times the stages of the detector, one frame after the other (with --dla both, one a core): "
+      "p50, p95 and p99 of preprocess, infer, decode and their total. Reading pictures is not "
+      "timed.\n"
       "Exit code: 0 good; 2 a bundle, picture or option is bad.",
       "unina-bench");
   app.set_version_flag("--version", UNINA_VERSION);
-  app.add_option("--bundle", options.bundle, "The model: a .unina directory")->required();
-  CLI::Option* source =
-      app.add_option("--source", options.source,
-                     "images:DIR or video:FILE; the first 64 pictures are used in turn");
+  add_detector_flags(app, options.detector);
+  CLI::Option* source = app.add_option(
+      "--source", options.source,
+      "What to detect in, as unina-detector takes it (images:DIR, video:FILE, …); the first 64 "
+      "pictures are used in turn");
   app.add_option("--size", options.size, "WIDTHxHEIGHT of a picture of noise, without --source")
       ->capture_default_str()
       ->excludes(source);
   app.add_option("--iterations", options.iterations, "Frames to time")->capture_default_str();
-  app.add_option("--accelerator", options.detector.accelerator,
-                 "What runs the network: auto or host")
-      ->capture_default_str();
-  app.add_option("--threads", options.detector.threads, "Threads of the host accelerator, 1 to 256")
-      ->capture_default_str();
-  app.add_option("--score-threshold", options.detector.score_threshold,
-                 "Least score of a detection, 0 to 1, instead of the bundle's own");
   app.add_flag("--overhead", options.overhead,
                "Time the service around the network instead, from capture to publish, with an "
                "accelerator that computes nothing, beside one cv::resize of the same picture");

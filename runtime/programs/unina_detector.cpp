@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <deque>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
@@ -17,12 +16,12 @@
 
 #include "annotate.h"
 #include "atomic_output.h"
+#include "detector_flags.h"
 #include "json_line.h"
 #include "program.h"
 #include "quiet_libraries.h"
 #include "samples.h"
 #include "serve.h"
-#include "unina/accelerators.h"
 #include "unina/detector.h"
 #include "unina/error.h"
 #include "unina/interleaved_detector.h"
@@ -38,12 +37,9 @@ double seconds_since(Clock::time_point begin) {
 }
 
 struct Options {
-  std::string bundle, source, annotate;
+  DetectorFlags detector;
+  std::string source, annotate;
   std::string output = "-";
-  DetectorOptions detector;
-  std::string dla = "0";
-  std::vector<std::string> dla_loadables;
-  int dla_timeout_ms = DlaOptions().timeout_ms;
 };
 
 // A picture that is being detected in. The source's memory is overwritten by the next picture, so
@@ -106,9 +102,8 @@ void write_picture(const std::string& path, const cv::Mat& picture) {
 }
 
 void detect(const Options& options) {
-  InterleavedDetector interleaved(
-      options.bundle, options.detector,
-      dla_options(options.dla, options.dla_loadables, options.dla_timeout_ms));
+  InterleavedDetector interleaved(options.detector.bundle, options.detector.options,
+                                  options.detector.cores());
   const Detector& detector = interleaved.detector();
   const std::unique_ptr<Source> source = [&] {
     const QuietLibraries quiet;
@@ -180,7 +175,6 @@ int main(int argc, char** argv) {
   if (form == "serve") return unina::serve_main(argc - 1, argv + 1);
   if (form == "ctl") return unina::ctl_main(argc - 1, argv + 1);
   unina::Options options;
-  options.detector.threads = unina::default_threads();
   CLI::App app(
       "Detects objects in pictures or a video with a model bundle.\n"
       "Writes one JSON object a frame (docs/bundle.md, \"Detections as JSON Lines\"); files appear "
@@ -192,38 +186,12 @@ int main(int argc, char** argv) {
       "it.",
       "unina-detector");
   app.set_version_flag("--version", UNINA_VERSION);
-  app.add_option("--bundle", options.bundle, "The model: a .unina directory")->required();
+  add_detector_flags(app, options.detector);
   app.add_option("--source", options.source,
                  "images:DIR (jpg, png, bmp, webp, in order of name) or video:FILE")
       ->required();
   app.add_option("--output", options.output, "File for the detections; - is standard output")
       ->capture_default_str();
   app.add_option("--annotate", options.annotate, "Directory for pictures with the boxes drawn in");
-  app.add_option("--accelerator", options.detector.accelerator,
-                 "What runs the network: cudla-hybrid, host, or auto: the first of them that fits "
-                 "machine and bundle; the last line on stderr says which and why")
-      ->capture_default_str();
-  app.add_option("--dla", options.dla,
-                 "The DLA core, 0 or 1, or both: frames take turns and keep their order")
-      ->capture_default_str();
-  app.add_option(
-         "--dla-loadable", options.dla_loadables,
-         "The network compiled for the DLA, as trtexec --buildDLAStandalone writes it; with "
-         "--dla both once for each core, or once for both")
-      ->allow_extra_args(false);
-  app.add_option("--dla-timeout-ms", options.dla_timeout_ms,
-                 "How long one frame may take on the DLA before the program gives up")
-      ->capture_default_str();
-  app.add_option("--threads", options.detector.threads, "Threads of the host accelerator, 1 to 256")
-      ->capture_default_str();
-  app.add_option("--score-threshold", options.detector.score_threshold,
-                 "Least score of a detection, 0 to 1, instead of the bundle's own");
-  app.add_option("--engine", options.detector.tensorrt.engine,
-                 "A TensorRT engine, for the accelerator tensorrt (in builds that have it)");
-  const std::map<std::string, int> devices = {{"gpu", -1}, {"dla0", 0}, {"dla1", 1}};
-  app.add_option("--engine-on", options.detector.tensorrt.dla_core,
-                 "Where the engine runs, as it was built: gpu, dla0 or dla1 (default gpu)")
-      ->transform(CLI::Transformer(devices).description(""))
-      ->check(CLI::Range(-1, 1).description(""));
   return unina::run_program(app, argc, argv, [&] { unina::detect(options); });
 }

@@ -1,34 +1,21 @@
 """unina-detector on the DLA: the program is unchanged, the loader's path leads to stand-ins of NVIDIA's libraries."""
 
 import json
-import struct
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from programs import PROGRAMS, refuse, run
+from programs import refuse, run
+from standin_dla import Dla, standin_loadable
 from tiny_bundle import TinyBundle
-
-ROOT = Path(__file__).parents[2]
-STANDINS = next(
-    folder
-    for folder in (PROGRAMS.parent / "tests" / "standins", ROOT / "build" / "runtime" / "tests" / "standins")
-    if folder.is_dir()
-)
-HWC4, ROW_ALIGNMENT = 1, 64
 
 
 @pytest.fixture
 def loadable(tmp_path: Path, bundle: TinyBundle) -> Path:
-    """What the stand-in of libcudla loads (tests/runtime/standins/loadable.h)."""
-    path = tmp_path / "tiny.dla"
-    host = (bundle.path / "host.loadable").read_bytes()
-    path.write_bytes(b"UNINASIL" + struct.pack("<II", HWC4, ROW_ALIGNMENT) + host)
-    return path
+    return standin_loadable(bundle, tmp_path / "tiny.dla")
 
 
 @pytest.fixture
@@ -39,33 +26,6 @@ def frames(tmp_path: Path) -> Path:
     for number in range(7):
         cv2.imwrite(str(folder / f"{number}.png"), rng.integers(0, 256, (72, 128, 3), dtype=np.uint8))
     return folder
-
-
-@dataclass
-class Report:
-    """What the stand-ins saw until the process ended."""
-
-    live: str
-    violations: str
-    calls: dict[str, int]
-
-
-@dataclass
-class Dla:
-    """A machine with a DLA, so it seems."""
-
-    monkeypatch: pytest.MonkeyPatch
-    report_file: Path
-
-    def plug_in(self, faults: str = "") -> None:
-        self.monkeypatch.setenv("LD_LIBRARY_PATH", str(STANDINS))
-        self.monkeypatch.setenv("UNINA_STANDIN_FAULTS", faults)
-        self.monkeypatch.setenv("UNINA_STANDIN_REPORT", str(self.report_file))
-
-    def report(self) -> Report:
-        lines = dict(line.split(": ", 1) for line in self.report_file.read_text().splitlines())
-        live, violations = lines.pop("live"), lines.pop("violations")
-        return Report(live, violations, {call: int(count) for call, count in lines.items()})
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ const std::vector<std::pair<const char*, LogLevel>> kLevels = {{"debug", LogLeve
 const std::vector<std::pair<const char*, LogFormat>> kFormats = {{"text", LogFormat::kText},
                                                                  {"json", LogFormat::kJson}};
 
-const std::vector<std::pair<const char*, int>> kDevices = {{"gpu", -1}, {"dla0", 0}, {"dla1", 1}};
+const std::vector<std::pair<const char*, int>> kDevices(kEngineDevices.begin(),
+                                                        kEngineDevices.end());
 
 void set_accelerator(Configuration& c, const std::string& text) {
   const std::vector<std::string>& names = accelerator_names();
