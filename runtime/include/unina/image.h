@@ -24,6 +24,10 @@ struct ImageView {
   std::size_t least_row_stride() const;
 };
 
+// "1280x720 NV12", for messages.
+std::string described(int width, int height, PixelFormat format);
+std::string described(const ImageView& image);
+
 // Throws Error, which `where` begins, for sides that are below 1 or that the format cannot have.
 void require_sides(int width, int height, PixelFormat format, const std::string& where);
 

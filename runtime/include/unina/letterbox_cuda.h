@@ -1,6 +1,5 @@
 // Preprocessing on the GPU: the same bytes as unina/letterbox.h, written by one kernel on the
-// caller's stream (docs/preprocessing.md). Built with -DUNINA_CUDA=ON, which defines
-// UNINA_WITH_CUDA_LETTERBOX for whoever links libunina.
+// caller's stream (docs/preprocessing.md). Built with -DUNINA_CUDA=ON.
 #pragma once
 
 #include <memory>

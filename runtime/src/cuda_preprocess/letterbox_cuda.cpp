@@ -101,10 +101,10 @@ void CudaLetterbox::preprocess_on_stream(CUstream_st* stream, const ImageView& s
                                          const TensorView& destination) const {
   require_image(source, "letterbox on the GPU");
   if (!fits(source)) {
-    throw Error("letterbox on the GPU: made for " + std::to_string(placement().source_width) + "x" +
-                std::to_string(placement().source_height) + " " + name_of(tables_->source_format) +
-                " pictures, got " + std::to_string(source.width) + "x" +
-                std::to_string(source.height) + " " + name_of(source.format));
+    throw Error(
+        "letterbox on the GPU: made for " +
+        described(placement().source_width, placement().source_height, tables_->source_format) +
+        " pictures, got " + described(source));
   }
   if (!same_memory(destination.format, tables_->format)) {
     throw Error("letterbox on the GPU: tensor " + destination.name +

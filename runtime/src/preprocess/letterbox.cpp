@@ -16,10 +16,6 @@ namespace {
 
 constexpr int kColors = 3;
 
-std::string described(int width, int height, PixelFormat format) {
-  return std::to_string(width) + "x" + std::to_string(height) + " " + name_of(format);
-}
-
 bool is_yuv(PixelFormat format) {
   return format == PixelFormat::kNv12 || format == PixelFormat::kUyvy;
 }
@@ -82,7 +78,7 @@ void Letterbox::write(const ImageView& source, void* destination) {
   if (!fits(source)) {
     throw Error("letterbox: made for " +
                 described(placement_.source_width, placement_.source_height, source_format_) +
-                " pictures, got " + described(source.width, source.height, source.format));
+                " pictures, got " + described(source));
   }
   const ImageView picture = rows_->resize(source);
   const StoreRow& store = rows_->store;

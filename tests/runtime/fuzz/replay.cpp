@@ -2,6 +2,7 @@
 // holds stays mended, whatever the compiler. With --mutate SECONDS LAST also on random changes of
 // them, for machines without clang: blind to coverage, so it finds less in the same time. LAST is a
 // file that always holds the input that runs, and so the one that ended the program.
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -25,9 +26,14 @@ void run(const std::string& input) {
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
 }
 
+// A corpus that is not there would pass for one that is mended.
 std::string read(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::string content(std::istreambuf_iterator<char>(file), {});
+  if (file.is_open() && !file.bad()) return content;
+  std::fprintf(stderr, "%s: cannot be read; expected files and directories of a corpus\n",
+               path.c_str());
+  std::exit(1);
 }
 
 class Mutator {
