@@ -51,7 +51,6 @@ static_assert(cudaSuccess == 0);
 static_assert(cudaErrorInvalidValue == 1);
 static_assert(cudaErrorMemoryAllocation == 2);
 static_assert(cudaErrorInsufficientDriver == 35);
-static_assert(cudaErrorNoDevice == 100);
 static_assert(cudaErrorInvalidDevice == 101);
 static_assert(cudaErrorInvalidResourceHandle == 400);
 static_assert(cudaErrorNotReady == 600);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "unina/manifest.h"
+#include "unina/tensor.h"
 
 namespace unina::test {
 
@@ -75,6 +76,26 @@ inline std::string manifest_json() {
 }
 
 inline Manifest manifest() { return Manifest::parse(manifest_json(), "manifest.json"); }
+
+// Noise into every element, by a seed.
+inline void fill(const TensorView& view, unsigned seed) {
+  std::mt19937 random(seed);
+  for (int c = 0; c < view.format.channels; ++c)
+    for (int y = 0; y < view.format.height; ++y)
+      for (int x = 0; x < view.format.width; ++x)
+        static_cast<std::uint8_t*>(view.data)[view.format.offset(c, y, x)] =
+            static_cast<std::uint8_t>(random());
+}
+
+// In the order c, y, x, whatever the layout.
+inline std::vector<int> elements(const TensorView& view) {
+  std::vector<int> values;
+  for (int c = 0; c < view.format.channels; ++c)
+    for (int y = 0; y < view.format.height; ++y)
+      for (int x = 0; x < view.format.width; ++x)
+        values.push_back(static_cast<const std::int8_t*>(view.data)[view.format.offset(c, y, x)]);
+  return values;
+}
 
 // A directory of its own for each test, gone at the end.
 class Folder {

@@ -57,24 +57,6 @@ class CudlaHybridTest : public testing::Test {
   DlaOptions options_;
 };
 
-void fill(const TensorView& view, unsigned seed) {
-  std::mt19937 random(seed);
-  for (int c = 0; c < view.format.channels; ++c)
-    for (int y = 0; y < view.format.height; ++y)
-      for (int x = 0; x < view.format.width; ++x)
-        static_cast<std::uint8_t*>(view.data)[view.format.offset(c, y, x)] =
-            static_cast<std::uint8_t>(random());
-}
-
-std::vector<int> elements(const TensorView& view) {
-  std::vector<int> values;
-  for (int c = 0; c < view.format.channels; ++c)
-    for (int y = 0; y < view.format.height; ++y)
-      for (int x = 0; x < view.format.width; ++x)
-        values.push_back(static_cast<const std::int8_t*>(view.data)[view.format.offset(c, y, x)]);
-  return values;
-}
-
 TEST_F(CudlaHybridTest, SaysWhatTheNetworkSaysInEveryInputFormat) {
   const auto host = HostEngine::parse(host_loadable(), "x");
   for (const auto& [layout, rows] :

@@ -8,7 +8,6 @@
 
 #include "cuda/cuda_graph.h"
 #include "fake_tensorrt.h"
-#include "network_tensors.h"
 #include "standin.h"
 #include "unina/error.h"
 
@@ -57,26 +56,6 @@ class TensorRtTest : public testing::Test {
   TrtPlan plan_;
   TensorRtOptions options_;
 };
-
-void fill(const TensorView& view, unsigned seed) {
-  std::mt19937 random(seed);
-  const TensorFormat& f = view.format;
-  for (int c = 0; c < f.channels; ++c)
-    for (int y = 0; y < f.height; ++y)
-      for (int x = 0; x < f.width; ++x)
-        static_cast<std::uint8_t*>(view.data)[f.offset(c, y, x)] =
-            static_cast<std::uint8_t>(random());
-}
-
-std::vector<int> elements(const TensorView& view) {
-  std::vector<int> values;
-  const TensorFormat& f = view.format;
-  for (int c = 0; c < f.channels; ++c)
-    for (int y = 0; y < f.height; ++y)
-      for (int x = 0; x < f.width; ++x)
-        values.push_back(static_cast<const std::int8_t*>(view.data)[f.offset(c, y, x)]);
-  return values;
-}
 
 TEST_F(TensorRtTest, SaysWhatTheNetworkSaysOnEachDevice) {
   const auto host = HostEngine::parse(host_loadable(), "x");
@@ -135,12 +114,21 @@ TEST_F(TensorRtTest, TheObjectsEndInReverseOrder) {
   EXPECT_EQ(end, (std::vector<std::string>{"~context", "~engine", "~runtime"}));
 }
 
+// An engine with a JSON text of so many bytes in front.
+Bytes ultralytics(std::uint8_t length) {
+  Bytes bytes = {length, 0, 0, 0, '{'};
+  bytes.resize(3u + length, ' ');
+  for (const char c : std::string("}ftrt")) bytes.push_back(static_cast<std::uint8_t>(c));
+  return bytes;
+}
+
 TEST_F(TensorRtTest, FilesThatAreNoEngineAreRefused) {
   for (const auto& [bytes, said] : std::vector<std::pair<Bytes, std::string>>{
            {{}, "is not a TensorRT engine"},
            {{'U', 'N', 'I', 'N', 'A'}, "is not a TensorRT"},
            {{8, 0, 0, 0, '{', '"', 'a', '"', ':', '1', '2', '}', 'f', 't', 'r', 't'},
-            "Ultralytics"}}) {
+            "Ultralytics"},
+           {ultralytics(102), "Ultralytics"}}) {  // a length that is the letter f
     options_.engine = folder_.write("other", bytes);
     EXPECT_NE(live_through().find(options_.engine + ": "), std::string::npos);
     EXPECT_NE(live_through().find(said), std::string::npos) << live_through();

@@ -21,8 +21,8 @@ struct AcceleratorCandidate {
   std::string reason;  // why, or why not
 };
 
-// What "auto" chooses from, from the best to the last resort. Looks for libraries and cores, opens
-// nothing.
+// What "auto" chooses from, from the best to the last resort. Opens the
+// libraries and asks for cores; starts nothing.
 std::vector<AcceleratorCandidate> accelerator_candidates(const Bundle& bundle,
                                                          const DlaOptions& dla = {},
                                                          const TensorRtOptions& tensorrt = {});

@@ -11,7 +11,6 @@ class FrameWait {
 
   // False when the stream is still busy after the timeout. Throws Error.
   bool operator()(cudaStream_t stream);
-  int timeout_ms() const { return timeout_ms_; }
 
  private:
   const CudaRuntime& cuda_;

@@ -1,5 +1,6 @@
 #include "cudla/cudla_device.h"
 
+#include "dla_core.h"
 #include "unina/error.h"
 
 namespace unina {
@@ -8,10 +9,8 @@ CudlaDevice::CudlaDevice(const CudlaLibrary& cudla, int core, ReleaseFailures& f
     : cudla_(cudla), failures_(failures) {
   std::uint64_t cores = 0;
   cudla_.require("cudlaDeviceGetCount", cudla_.cudlaDeviceGetCount(&cores));
-  if (core < 0 || static_cast<std::uint64_t>(core) >= cores) {
-    throw Error("DLA core " + std::to_string(core) + ": this machine has " + std::to_string(cores) +
-                " (numbered from 0)");
-  }
+  const std::string lacks = why_no_core(core, cores);
+  if (!lacks.empty()) throw Error(lacks);
   const cudlaStatus status =
       cudla_.cudlaCreateDevice(static_cast<std::uint64_t>(core), &device_, CUDLA_CUDA_DLA);
   cudla_.require("cudlaCreateDevice", status, device_);

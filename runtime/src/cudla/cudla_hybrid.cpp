@@ -4,12 +4,13 @@
 #include <utility>
 
 #include "cuda/cuda_stream.h"
+#include "cuda/frame_in_flight.h"
 #include "cuda/frame_wait.h"
-#include "cuda/kept.h"
 #include "cudla/cudla_module.h"
 #include "cudla/loadable_kind.h"
 #include "cudla/registered_buffer.h"
 #include "cudla/tensor_descriptor.h"
+#include "dla_core.h"
 #include "unina/error.h"
 #include "whole_file.h"
 
@@ -31,7 +32,14 @@ std::vector<std::uint8_t> read_loadable(const std::string& path) {
 // What the vendor's libraries hold for us, in the order of creation: destruction is the reverse.
 struct CudlaHybrid::Session {
   Session(const DlaOptions& options, const std::vector<std::uint8_t>& loadable)
-      : cuda(CudaRuntime::get()), cudla(CudlaLibrary::get()), wait(cuda, options.timeout_ms) {
+      : cuda(CudaRuntime::get()),
+        cudla(CudlaLibrary::get()),
+        // cudaStreamSynchronize knows no timeout, and cuDLA's own (cudlaSetTaskTimeoutInMs) may be
+        // missing in the cuDLA of CUDA 12.6.
+        frame("DLA core " + std::to_string(options.core), options.timeout_ms,
+              [this, wait = FrameWait(cuda, options.timeout_ms)]() mutable {
+                return wait(stream->get());
+              }) {
     // In hybrid mode the current GPU decides which context the core belongs to.
     cuda.require("cudaSetDevice", cuda.cudaSetDevice(kGpu));
     stream = std::make_unique<CudaStream>(cuda, failures);
@@ -46,9 +54,16 @@ struct CudlaHybrid::Session {
     return {tensor.name, tensor.format, buffers.back()->host()};
   }
 
+  void release() {
+    buffers.clear();
+    module.reset();
+    device.reset();
+    stream.reset();
+  }
+
   const CudaRuntime& cuda;
   const CudlaLibrary& cudla;
-  FrameWait wait;
+  FrameInFlight frame;
   ReleaseFailures failures;
   std::unique_ptr<CudaStream> stream;
   std::unique_ptr<CudlaDevice> device;
@@ -64,11 +79,7 @@ std::string CudlaHybrid::why_unavailable(int core) {
     std::uint64_t version = 0, cores = 0;
     cudla.require("cudlaGetVersion", cudla.cudlaGetVersion(&version));
     cudla.require("cudlaDeviceGetCount", cudla.cudlaDeviceGetCount(&cores));
-    if (core < 0 || static_cast<std::uint64_t>(core) >= cores) {
-      return "DLA core " + std::to_string(core) + ": this machine has " + std::to_string(cores) +
-             " (numbered from 0)";
-    }
-    return "";
+    return why_no_core(core, cores);
   } catch (const Error& error) {
     return error.what();
   }
@@ -115,46 +126,31 @@ CudlaHybrid::~CudlaHybrid() {
   }
 }
 
-// cudaStreamSynchronize knows no timeout, and cuDLA's own (cudlaSetTaskTimeoutInMs) may be missing
-// in the cuDLA of CUDA 12.6.
-bool CudlaHybrid::wait() { return session_->wait(session_->stream->get()); }
-
 void CudlaHybrid::submit_and_wait() {
   Session& session = *session_;
   // The current device belongs to the thread, and infer() may be called from any.
   session.cuda.require("cudaSetDevice", session.cuda.cudaSetDevice(kGpu));
-  // A frame that failed half-way may still run: never two tasks on one set of buffers.
-  if (in_flight_ && !wait()) lost_ = true;
-  if (!lost_) {
+  const auto submit = [&] {
     cudlaTask task{};
     task.moduleHandle = session.module->get();
     task.outputTensor = session.task_outputs.data();
     task.numOutputTensors = static_cast<std::uint32_t>(session.task_outputs.size());
     task.numInputTensors = static_cast<std::uint32_t>(session.task_inputs.size());
     task.inputTensor = session.task_inputs.data();
-    in_flight_ = true;
     session.cudla.require(
         "cudlaSubmitTask",
         session.cudla.cudlaSubmitTask(session.device->get(), &task, 1, session.stream->get(), 0));
-    lost_ = !wait();
-  }
-  if (lost_) {
-    throw Error("DLA core " + std::to_string(options_.core) + " has not finished a frame within " +
-                std::to_string(options_.timeout_ms) +
-                " ms; it may still write into the buffers, so restart the process");
-  }
-  session.cuda.require("cudaStreamSynchronize",
-                       session.cuda.cudaStreamSynchronize(session.stream->get()));
-  in_flight_ = false;
+  };
+  session.frame.run(submit, [&] {
+    session.cuda.require("cudaStreamSynchronize",
+                         session.cuda.cudaStreamSynchronize(session.stream->get()));
+  });
   // Errors of the hardware come after the fact.
   session.cudla.require("cudlaGetLastError",
                         session.cudla.cudlaGetLastError(session.device->get()));
 }
 
 void CudlaHybrid::infer() {
-  if (lost_) {
-    throw Error(options_.loadable + ": the DLA was lost to a timeout; restart the process");
-  }
   try {
     submit_and_wait();
   } catch (const Error& error) {
@@ -163,26 +159,7 @@ void CudlaHybrid::infer() {
 }
 
 void CudlaHybrid::close() {
-  if (!session_) return;
-  std::string failed;
-  bool idle = !in_flight_;
-  try {
-    idle = idle || wait();
-  } catch (const Error& error) {
-    failed = std::string(": ") + error.what();
-  }
-  std::unique_ptr<Session> session = std::move(session_);
-  if (!idle) {
-    keep_for_ever(std::move(session));  // its buffers may still be written to
-    throw Error(options_.loadable + ": the DLA is not known to have finished" + failed +
-                "; its buffers are kept until the process ends");
-  }
-  session->buffers.clear();
-  session->module.reset();
-  session->device.reset();
-  session->stream.reset();
-  const std::string released = session->failures.take();
-  if (!released.empty()) throw Error(options_.loadable + ": " + released);
+  if (session_) end_session(std::move(session_), options_.loadable);
 }
 
 }  // namespace unina

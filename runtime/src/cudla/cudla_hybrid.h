@@ -41,15 +41,11 @@ class CudlaHybrid final : public Accelerator {
   CudlaHybrid(const DlaOptions& options, const Manifest& manifest,
               const std::vector<std::uint8_t>& loadable);
 
-  // Waits for the stream as long as the timeout says; false when it is still busy then.
-  bool wait();
   void submit_and_wait();
 
   DlaOptions options_;
   std::unique_ptr<Session> session_;
   std::vector<TensorView> inputs_, outputs_;
-  bool in_flight_ = false;
-  bool lost_ = false;
 };
 
 }  // namespace unina

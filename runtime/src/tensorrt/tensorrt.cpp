@@ -1,14 +1,16 @@
 #include "tensorrt/tensorrt.h"
 
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include "cuda/cuda_graph.h"
 #include "cuda/cuda_stream.h"
+#include "cuda/frame_in_flight.h"
 #include "cuda/frame_wait.h"
-#include "cuda/kept.h"
 #include "cuda/mapped_buffer.h"
 #include "cudla/loadable_kind.h"
+#include "dla_core.h"
 #include "network_tensors.h"
 #include "printable.h"
 #include "unina/error.h"
@@ -28,7 +30,7 @@ std::vector<std::uint8_t> read_engine(const std::string& path) {
                 "--saveEngine (a DLA loadable, made with --buildDLAStandalone, is for the "
                 "accelerator cudla-hybrid)");
   }
-  if (bytes[0] == 'f') return bytes;
+  if (std::memcmp(bytes.data(), "ftrt", 4) == 0) return bytes;
   throw Error(path +
               ": has a text in front of the TensorRT engine, as Ultralytics writes it; "
               "export it with trtexec --saveEngine instead");
@@ -41,8 +43,8 @@ void require(bool done, const char* call, const TrtRuntime& runtime) {
               printable(said));
 }
 
-}  // namespace
-
+// A tensor of an engine in our terms. Throws Error naming the tensor and what contradicts the
+// manifest.
 NetworkTensor describe(const TrtTensor& t, const Manifest& manifest) {
   const std::string where =
       (t.is_output ? "output " : "input ") + printable(t.name) + " of the engine ";
@@ -70,16 +72,31 @@ NetworkTensor describe(const TrtTensor& t, const Manifest& manifest) {
                                        expected.width, expected.scale, t.row_alignment)};
 }
 
+}  // namespace
+
 // What TensorRT and CUDA hold for us, in the order of creation: destruction is the reverse.
 struct TensorRt::Session {
   Session(const TensorRtOptions& options, std::unique_ptr<TrtRuntime> opened)
-      : cuda(CudaRuntime::get()), wait(cuda, options.timeout_ms), runtime(std::move(opened)) {
+      : cuda(CudaRuntime::get()),
+        frame("TensorRT", options.timeout_ms,
+              [this, wait = FrameWait(cuda, options.timeout_ms)]() mutable {
+                return wait(stream->get());
+              }),
+        runtime(std::move(opened)) {
     cuda.require("cudaSetDevice", cuda.cudaSetDevice(kGpu));
     stream = std::make_unique<CudaStream>(cuda, failures);
   }
 
+  void release() {
+    graph.reset();
+    context.reset();
+    engine.reset();
+    buffers.clear();
+    stream.reset();
+  }
+
   const CudaRuntime& cuda;
-  FrameWait wait;
+  FrameInFlight frame;
   ReleaseFailures failures;
   std::unique_ptr<TrtRuntime> runtime;
   std::unique_ptr<CudaStream> stream;
@@ -112,10 +129,9 @@ TensorRt::TensorRt(const TensorRtOptions& options, const Manifest& manifest,
     : options_(options), session_(std::make_unique<Session>(options, std::move(runtime))) {
   Session& s = *session_;
   if (options.dla_core >= 0) {
-    if (options.dla_core >= s.runtime->dla_cores()) {
-      throw Error("DLA core " + std::to_string(options.dla_core) + ": this machine has " +
-                  std::to_string(s.runtime->dla_cores()) + " (numbered from 0)");
-    }
+    const std::string lacks =
+        why_no_core(options.dla_core, static_cast<std::uint64_t>(s.runtime->dla_cores()));
+    if (!lacks.empty()) throw Error(lacks);
     // Before the engine is deserialised: afterwards it stays where it was put, on core 0.
     s.runtime->set_dla_core(options.dla_core);
     if (s.runtime->dla_core() != options.dla_core) {
@@ -163,29 +179,19 @@ void TensorRt::run() {
   Session& s = *session_;
   // The current device belongs to the thread, and infer() may be called from any.
   s.cuda.require("cudaSetDevice", s.cuda.cudaSetDevice(kGpu));
-  // A frame that failed half-way may still run: never two on one set of buffers.
-  if (in_flight_ && !s.wait(s.stream->get())) lost_ = true;
-  if (!lost_) {
-    in_flight_ = true;
+  const auto submit = [&] {
     if (s.graph) {
       s.graph->launch(s.stream->get());
     } else {
       require(s.context->enqueue(s.stream->get()), "enqueueV3", *s.runtime);
     }
-    lost_ = !s.wait(s.stream->get());
-  }
-  if (lost_) {
-    throw Error("TensorRT has not finished a frame within " + std::to_string(options_.timeout_ms) +
-                " ms; it may still write into the buffers, so restart the process");
-  }
-  s.cuda.require("cudaStreamSynchronize", s.cuda.cudaStreamSynchronize(s.stream->get()));
-  in_flight_ = false;
+  };
+  s.frame.run(submit, [&] {
+    s.cuda.require("cudaStreamSynchronize", s.cuda.cudaStreamSynchronize(s.stream->get()));
+  });
 }
 
 void TensorRt::infer() {
-  if (lost_) {
-    throw Error(options_.engine + ": TensorRT was lost to a timeout; restart the process");
-  }
   try {
     run();
   } catch (const Error& error) {
@@ -194,27 +200,7 @@ void TensorRt::infer() {
 }
 
 void TensorRt::close() {
-  if (!session_) return;
-  std::string failed;
-  bool idle = !in_flight_;
-  try {
-    idle = idle || session_->wait(session_->stream->get());
-  } catch (const Error& error) {
-    failed = std::string(": ") + error.what();
-  }
-  std::unique_ptr<Session> session = std::move(session_);
-  if (!idle) {
-    keep_for_ever(std::move(session));  // its buffers may still be written to
-    throw Error(options_.engine + ": TensorRT is not known to have finished" + failed +
-                "; its buffers are kept until the process ends");
-  }
-  session->graph.reset();
-  session->context.reset();
-  session->engine.reset();
-  session->buffers.clear();
-  session->stream.reset();
-  const std::string released = session->failures.take();
-  if (!released.empty()) throw Error(options_.engine + ": " + released);
+  if (session_) end_session(std::move(session_), options_.engine);
 }
 
 }  // namespace unina

@@ -43,12 +43,6 @@ class TensorRt final : public Accelerator {
   TensorRtOptions options_;
   std::unique_ptr<Session> session_;
   std::vector<TensorView> inputs_, outputs_;
-  bool in_flight_ = false, lost_ = false;
 };
-
-// A tensor of an engine in our terms. Throws Error naming the tensor and what contradicts the
-// manifest.
-struct NetworkTensor;
-NetworkTensor describe(const TrtTensor& tensor, const Manifest& manifest);
 
 }  // namespace unina

@@ -84,7 +84,7 @@ std::size_t whole_pages(std::size_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
-// One memory at two addresses; nullptr when there is none.
+// One memory at two addresses; false when there is none.
 bool map_twice(std::size_t bytes, std::byte** first, std::byte** second) {
   const int file = ::memfd_create("unina-standin", MFD_CLOEXEC);
   if (file < 0) return false;
@@ -128,7 +128,6 @@ bool enqueue(void* stream, std::function<void()> work) {
 }  // namespace standin
 
 using standin::cudart;
-using standin::Fault;
 using standin::run;
 
 extern "C" {
