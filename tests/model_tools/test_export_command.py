@@ -274,9 +274,15 @@ def test_without_a_picture_to_calibrate_on_nothing_is_written(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = write_data(tmp_path / "data")
-    for file in (tmp_path / "data" / "images" / "train").iterdir():
-        file.unlink()
-    refused(capsys, checkpoint, "--data", data, "--output", tmp_path / "x.unina")
+    for kind in ("images", "labels"):
+        for file in (tmp_path / "data" / kind / "train").iterdir():
+            file.unlink()
+    line = refused(capsys, checkpoint, "--data", data, "--output", tmp_path / "x.unina")
+    assert "train: holds no picture" in line
+    text = data.read_text().splitlines()
+    data.write_text("\n".join(line for line in text if not line.startswith("train:")) + "\n")
+    line = refused(capsys, checkpoint, "--data", data, "--output", tmp_path / "x.unina")
+    assert "the split train has no picture to calibrate on" in line
     assert not (tmp_path / "x.unina").exists()
 
 

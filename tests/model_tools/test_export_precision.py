@@ -53,7 +53,7 @@ def promoted(words: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -
     return output
 
 
-def test_the_chosen_layers_stand_in_every_file(promoted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_chosen_layers_stand_in_every_file(promoted: Path) -> None:
     manifest, report = manifest_of(promoted), json.loads((promoted / "report.json").read_text())
     graph = read_graph(onnx.load(promoted / "model.onnx"))
     names = layer_names((promoted / LIST).read_text())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from unina.cli.dla_lint_cache import BUNDLE_CACHE, read_text, version
-from unina.cli.dla_model import BUNDLE_MODEL, LAYER_PRECISIONS, fp16_layers
+from unina.cli.dla_model import BUNDLE_MODEL, fp16_layers
 from unina.dla.check import Device, check
 from unina.dla.lint_cache import Finding, lint_cache
 from unina.dla.network import Network, NetworkError, read_network
@@ -17,6 +17,7 @@ from unina.dla.rules import LOADABLES_PER_CORE, POOLS, Context
 from unina.dla.tensorrt import TensorRt
 from unina.dla.trtexec import (
     CORES,
+    LAYERS_FILE,
     Dtype,
     IoTensor,
     Layout,
@@ -139,7 +140,7 @@ def compose(arguments: argparse.Namespace) -> tuple[TrtexecCommand, list[str]]:
     built = read_network(Path(line.onnx)) if typed else network
     notes = [*line.unverified, *_rule_notes(built, line)]
     if typed and layers:
-        notes.append(f"{LAYER_PRECISIONS} is for TensorRT up to 10.7; here the Q/DQ nodes say what is INT8")
+        notes.append(f"{LAYERS_FILE} is for TensorRT up to 10.7; here the Q/DQ nodes say what is INT8")
     if not typed:
         notes += _cache_notes(bundle / BUNDLE_CACHE, network, line)
     return line, notes

@@ -5,10 +5,9 @@ import re
 from pathlib import Path
 
 from unina.dla.network import Network, NetworkError, read_network
-from unina.dla.trtexec import layer_names
+from unina.dla.trtexec import LAYERS_FILE, layer_names
 
 BUNDLE_MODEL = "model.onnx"
-LAYER_PRECISIONS = "layer_precisions.txt"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +67,7 @@ def fp16_layers(model: Path, network: Network) -> tuple[str, ...]:
     Raises:
         NetworkError: a list that cannot be read, or a name that the network has not: trtexec would pass over it.
     """
-    path = model / LAYER_PRECISIONS
+    path = model / LAYERS_FILE
     if not model.is_dir() or not path.is_file():
         return ()
     try:

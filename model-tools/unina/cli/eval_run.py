@@ -22,7 +22,7 @@ from unina.evaluate.band import CAVEAT, Band, band
 from unina.evaluate.bootstrap import Difference, paired_bootstrap
 from unina.evaluate.figures import fraction, rows
 from unina.evaluate.jsonl import detections_line, source_name
-from unina.evaluate.session import Answer, Question, answers, cone_free_pictures, stage_rows
+from unina.evaluate.session import Answer, Question, answers, cone_free_pictures, table_of
 from unina.evaluate.stage_table import CAPTION, HEADS, StageRow
 from unina.evaluate.subject import ALL, HOST, TINYGRAD, Subject, open_subject
 from unina.evaluate.summary import Summary, grouped
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     given = _run_stages(question, subject, stages, say)
     differences = _differences(question, given, other, options.seed, say) if other is not None else {}
     last = given[stages[-1]]
-    by_stage = stage_rows(question, subject, given)
+    by_stage = table_of(question, subject, given)
     emulated = {mode: given[stage].summary for stage, mode in subject.emulated.items()}
     accuracy_band = band(HOST, emulated) if len(emulated) > 1 else None
     if options.save_detections:

@@ -27,7 +27,7 @@ class's threshold to the score with the best F1 there. Pages: docs/bundle.md, do
 
 INT8 everywhere is the default: in FP16 a convolution is estimated to take the DLA about forty times as long.
 --precision auto tells which convolutions INT8 costs most, and puts the fewest of them into FP16 that keep mAP50-95 of
-the host engine within --max-drop points of FP32; normally none, or the last 1×1 convolutions.
+the host engine within --max-drop points of FP32; normally none, or a few output convolutions.
 Exit code: 0 written, 1 no set of layers keeps to --max-drop, 2 not written for another reason (the line on stderr says
 which; nothing is left behind).
 """
@@ -162,7 +162,7 @@ def _report(result: "ExportResult") -> None:
         if row.host_snr_db < LOW_SNR_DB:
             console.print(
                 f"warning: {row.output}: the signal is only {row.host_snr_db:.0f} dB above the error of INT8; "
-                "calibrate on more pictures or with --calibration minmax"
+                "calibrate on more pictures, or with another --calibration"
             )
     accuracy = result.scores.accuracy
     if accuracy:

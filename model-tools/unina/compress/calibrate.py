@@ -1,7 +1,7 @@
 """Post-training calibration: runs the exported float graph over pictures and finds the amax of every tensor.
 
-`minmax` is the default: small cones live in the tail of the activations, where clipping costs most. `entropy`
-(TensorRT's algorithm, see histogram.py), `percentile` and `mse` (clipping.py) clip. The raw maps are the same under
+`minmax` is the default because it clips nothing, so no network fares badly by it. `entropy` (TensorRT's algorithm, see
+histogram.py), `percentile` and `mse` (clipping.py) clip. The raw maps are the same under
 all: no logit above zero is cut short, those far below are (`unina.dla.scales.raw_map_amax`).
 """
 

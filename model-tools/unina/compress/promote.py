@@ -44,7 +44,6 @@ def smallest_set(
     steps: Sequence[tuple[str, ...]],
     drop_of: Callable[[tuple[str, ...]], float],
     max_drop: float,
-    advance: Callable[[], None] = lambda: None,
 ) -> Promotion:
     """Finds the set.
 
@@ -52,7 +51,6 @@ def smallest_set(
         steps: layers to promote together, the best step first.
         drop_of: measures a set: points of mAP50-95 that it loses against FP32.
         max_drop: points that may be lost.
-        advance: called after each measurement.
 
     Raises:
         NotReached: not even with all of them.
@@ -63,7 +61,6 @@ def smallest_set(
         key = frozenset(layers)
         if key not in trials:
             trials[key] = Trial(layers, drop_of(layers))
-            advance()
         return trials[key].drop <= max_drop
 
     count = 0

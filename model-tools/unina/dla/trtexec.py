@@ -7,7 +7,7 @@ sampleEngines.cpp): read in 8.6 and 10.0 to 10.7 for the calibration cache, in 1
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +20,8 @@ Pool = Literal["dlaSRAM", "dlaLocalDRAM", "dlaGlobalDRAM"]
 
 
 CORES = (0, 1)
+LAYERS_FILE = "layer_precisions.txt"
+"""of a bundle: the layers that run in FP16"""
 LONGEST_TENSOR_NAME = 80
 """characters in a cuDLA tensor descriptor"""
 FIRST_STANDALONE = TensorRt(8, 6)
@@ -187,8 +189,13 @@ class TrtexecCommand:
         return tuple(notes)
 
 
+def layers_text(names: Iterable[str]) -> str:
+    """What `layer_names` reads: a layer a line."""
+    return "".join(f"{name}:fp16\n" for name in names)
+
+
 def layer_names(text: str) -> tuple[str, ...]:
-    """The layers of a layer_precisions.txt: `name:fp16`, separated by commas or line ends, with or without quotes.
+    """The layers of LAYERS_FILE: `name:fp16`, separated by commas or line ends, with or without quotes.
 
     Raises:
         TrtexecError: another form or another precision.

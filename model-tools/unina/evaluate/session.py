@@ -8,12 +8,13 @@ from pathlib import Path
 from unina.data import DataError, Dataset, Sample, load_dataset
 from unina.data.images import SUFFIXES
 from unina.data.load import recognise
-from unina.evaluate.agreement import above, box_agreement
+from unina.evaluate.agreement import above
 from unina.evaluate.classes import ClassMap, map_classes
-from unina.evaluate.map_difference import MapDifference, MapTally
+from unina.evaluate.map_difference import MapDifference
 from unina.evaluate.precision_recall import operating_point
 from unina.evaluate.score import coco_scores
-from unina.evaluate.stage_table import StageRow, beside
+from unina.evaluate.stage_scores import observe
+from unina.evaluate.stage_table import StageRow, beside, stage_rows
 from unina.evaluate.subject import PictureStage, Subject
 from unina.evaluate.summary import DEFAULT_THRESHOLD, Scored, Summary, summarise
 from unina_runtime import Detections
@@ -94,30 +95,19 @@ def answers(
 ) -> dict[str, Answer]:
     """Runs stages over the pictures and scores them, in their order; `advance` is called after each picture.
 
-    Every picture passes through all the stages before the next: raw maps are compared while they are there, and need
-    not be kept.
-
     Raises:
         ValueError: a stage that can't run here, an unreadable picture, no labelled box, or classes that do not fit.
     """
     classes = question.classes(subject)
     ready: dict[str, PictureStage] = {stage: subject.stages[stage]() for stage in stages}
-    compared = beside(stages, tuple(subject.emulated))
-    tallies = {stage: MapTally() for stage in compared}
-    found: dict[str, list[Detections]] = {stage: [] for stage in stages}
-    for picture in (*(sample.image for sample in question.samples), *question.negatives):
-        seen = {stage: run(picture) for stage, run in ready.items()}
-        for stage, one in seen.items():
-            found[stage].append(one.detections)
-            before = seen[compared[stage]].maps if stage in compared else None
-            if before is not None and one.maps is not None:
-                tallies[stage].add(before, one.maps, one.limits)
-        advance()
-    rows = {stage: tally.result() for stage, tally in tallies.items()}
-    return {stage: _scored(question, subject, classes, found[stage], rows.get(stage, ())) for stage in stages}
+    pictures = (*(sample.image for sample in question.samples), *question.negatives)
+    seen = observe(ready, beside(stages, tuple(subject.emulated)), pictures, advance)
+    return {
+        stage: _scored(question, subject, classes, seen.detections[stage], seen.maps.get(stage, ())) for stage in stages
+    }
 
 
-def stage_rows(question: Question, subject: Subject, given: Mapping[str, Answer]) -> tuple[StageRow, ...]:
+def table_of(question: Question, subject: Subject, given: Mapping[str, Answer]) -> tuple[StageRow, ...]:
     """The table of the stages, in their order.
 
     Boxes are compared above one score a class for all stages: the manifest's, or without a bundle those that the first
@@ -125,21 +115,13 @@ def stage_rows(question: Question, subject: Subject, given: Mapping[str, Answer]
     """
     compared = beside(tuple(given), tuple(subject.emulated))
     thresholds = subject.thresholds or _recommended(question.classes(subject), next(iter(given.values())).summary)
-    result = []
-    for stage, one in given.items():
-        row = StageRow(stage, one.summary.map50, one.summary.map50_95)
-        if stage in compared:
-            other = given[compared[stage]]
-            pictures = (*other.samples, *other.negatives), (*one.samples, *one.negatives)
-            row = dataclasses.replace(
-                row,
-                beside=compared[stage],
-                points=100 * (one.summary.map50_95 - other.summary.map50_95),
-                maps=one.maps,
-                boxes=box_agreement(*pictures, thresholds),
-            )
-        result.append(row)
-    return tuple(result)
+    return stage_rows(
+        {stage: one.summary for stage, one in given.items()},
+        {stage: (*one.samples, *one.negatives) for stage, one in given.items()},
+        {stage: one.maps for stage, one in given.items()},
+        compared,
+        thresholds,
+    )
 
 
 def _recommended(classes: ClassMap, summary: Summary) -> tuple[float, ...]:

@@ -1,17 +1,28 @@
 """Accuracy of every stage on the labelled pictures, and the table that shows where on the way it is lost."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from unina.data import Sample, read_image
-from unina.evaluate.agreement import box_agreement
 from unina.evaluate.classes import ClassMap
-from unina.evaluate.map_difference import MapTally
+from unina.evaluate.map_difference import MapDifference, MapTally
 from unina.evaluate.score import Metrics, score_as
-from unina.evaluate.stage_table import StageRow, beside
-from unina.evaluate.stages import NetworkStage
+from unina.evaluate.stage_table import StageRow, beside, stage_rows
+from unina.evaluate.stages import NetworkStage, Observation
 from unina.evaluate.thresholds import best_thresholds
 from unina_runtime import Detections
+
+Picture = TypeVar("Picture")
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What stages saw in the same pictures, by stage."""
+
+    detections: Mapping[str, tuple[Detections, ...]]
+    maps: Mapping[str, tuple[MapDifference, ...]]
+    """the raw maps against those of the stage beside; empty: one of the two has none"""
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,32 @@ class Scores:
     rows: tuple[StageRow, ...]
     thresholds: tuple[float, ...]
     """one a class, which suit the last stage"""
+
+
+def observe(
+    stages: Mapping[str, Callable[[Picture], Observation]],
+    compared: Mapping[str, str],
+    pictures: Iterable[Picture],
+    advance: Callable[[], None],
+) -> Observed:
+    """Runs every picture through all the stages before the next: raw maps are compared while they are there.
+
+    Args:
+        compared: with which stage each is compared (`beside`).
+        advance: called after each picture.
+    """
+    tallies = {stage: MapTally() for stage in compared}
+    found: dict[str, list[Detections]] = {stage: [] for stage in stages}
+    for picture in pictures:
+        seen = {stage: run(picture) for stage, run in stages.items()}
+        for stage, one in seen.items():
+            found[stage].append(one.detections)
+            before = seen[compared[stage]].maps if stage in compared else None
+            if before is not None and one.maps is not None:
+                tallies[stage].add(before, one.maps, one.limits)
+        advance()
+    detections = {stage: tuple(each) for stage, each in found.items()}
+    return Observed(detections, {stage: tally.result() for stage, tally in tallies.items()})
 
 
 def score_stages(
@@ -42,34 +79,8 @@ def score_stages(
         ValueError: no labelled box, or a picture that can't be read.
     """
     compared = beside(tuple(stages))
-    tallies = {stage: MapTally() for stage in compared}
-    found: dict[str, list[Detections]] = {stage: [] for stage in stages}
-    for sample in samples:
-        image = read_image(sample.image)
-        seen = {name: stage.observe(image) for name, stage in stages.items()}
-        for name, one in seen.items():
-            found[name].append(one.detections)
-            before = seen[compared[name]].maps if name in compared else None
-            if before is not None and one.maps is not None:
-                tallies[name].add(before, one.maps, one.limits)
-        advance()
-    accuracy = {name: score_as(classes, samples, given) for name, given in found.items()}
-    thresholds = best_thresholds(samples, found[list(stages)[-1]], classes, default)
-    rows = []
-    for name, metrics in accuracy.items():
-        if name not in compared:
-            rows.append(StageRow(name, metrics.map50, metrics.map50_95))
-            continue
-        other = compared[name]
-        rows.append(
-            StageRow(
-                name,
-                metrics.map50,
-                metrics.map50_95,
-                beside=other,
-                points=100 * (metrics.map50_95 - accuracy[other].map50_95),
-                maps=tallies[name].result(),
-                boxes=box_agreement(found[other], found[name], thresholds),
-            )
-        )
-    return Scores(accuracy, tuple(rows), thresholds)
+    pictures = (read_image(sample.image) for sample in samples)
+    seen = observe({name: stage.observe for name, stage in stages.items()}, compared, pictures, advance)
+    accuracy = {name: score_as(classes, samples, found) for name, found in seen.detections.items()}
+    thresholds = best_thresholds(samples, seen.detections[list(stages)[-1]], classes, default)
+    return Scores(accuracy, stage_rows(accuracy, seen.detections, seen.maps, compared, thresholds), thresholds)

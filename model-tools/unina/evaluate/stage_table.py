@@ -1,13 +1,15 @@
 """One row a stage, each beside the stage before it: where accuracy is lost on the way from torch to the integers."""
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from unina.evaluate.agreement import BoxAgreement
+from unina.evaluate.agreement import BoxAgreement, box_agreement
 from unina.evaluate.figures import fraction
 from unina.evaluate.map_difference import MapDifference, worst
+from unina_runtime import Detections
 
 HEADS = ("stage", "mAP50", "mAP50-95", "points", "max |Δ|", "of largest", "dB", "worst map", "boxes kept, %")
 """Of the columns of `StageRow.cells`."""
@@ -17,6 +19,16 @@ CAPTION = (
     "integers, within what they can hold. boxes kept: those of the stage before that this one has too ⇄ the other way "
     "round; same class, IoU ≥ 0.9."
 )
+
+
+class Accuracy(Protocol):
+    """What a row says of a stage by itself."""
+
+    @property
+    def map50(self) -> float: ...
+
+    @property
+    def map50_95(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,37 @@ class StageRow:
                 "found_before": self.boxes.found_before,
             }
         return result
+
+
+def stage_rows(
+    accuracy: Mapping[str, Accuracy],
+    detections: Mapping[str, Sequence[Detections]],
+    maps: Mapping[str, tuple[MapDifference, ...]],
+    compared: Mapping[str, str],
+    thresholds: Sequence[float],
+) -> tuple[StageRow, ...]:
+    """The table, in the order of `accuracy`.
+
+    Args:
+        detections: of the same pictures, by stage.
+        maps: against the stage beside; may lack stages.
+        compared: with which stage each is compared (`beside`).
+        thresholds: one a class; boxes are compared above them.
+    """
+    rows = []
+    for stage, own in accuracy.items():
+        row = StageRow(stage, own.map50, own.map50_95)
+        if stage in compared:
+            other = compared[stage]
+            row = dataclasses.replace(
+                row,
+                beside=other,
+                points=100 * (own.map50_95 - accuracy[other].map50_95),
+                maps=maps.get(stage, ()),
+                boxes=box_agreement(detections[other], detections[stage], thresholds),
+            )
+        rows.append(row)
+    return tuple(rows)
 
 
 def beside(stages: Sequence[str], modes: Sequence[str] = ()) -> dict[str, str]:

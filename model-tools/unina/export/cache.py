@@ -27,7 +27,7 @@ def checked_cache(scales: ScaleMap, model: onnx.ModelProto) -> str:
         CacheError: it does not; the first thing that `unina-dla lint-cache` would find.
     """
     text = format_cache(scales)
-    network = read_network(model)
-    for finding in lint_cache(text, network, TensorRt.of_cache(TENSORRT_VERSION)):
-        raise CacheError(finding.text("calibration.cache"))
+    found = next(iter(lint_cache(text, read_network(model), TensorRt.of_cache(TENSORRT_VERSION))), None)
+    if found is not None:
+        raise CacheError(found.text("calibration.cache"))
     return text

@@ -17,6 +17,7 @@ from unina.data import Dataset, Sample, load_dataset
 from unina.dla.graph import Conv, Graph, read_graph
 from unina.dla.scales import ScaleMap
 from unina.dla.ties import tied_groups
+from unina.dla.trtexec import LAYERS_FILE, layers_text
 from unina.evaluate import ClassMap, Head, HostStage, Metrics, OnnxStage, TorchStage, map_classes, run_stage, score_as
 from unina.evaluate.stage_scores import Scores, score_stages
 from unina.evaluate.stages import NetworkStage, TrainingForm
@@ -37,7 +38,6 @@ SENSITIVITY_PICTURES = 4
 """Twice 34 partial passes of the shipped network a picture: a few seconds each."""
 MAX_DROP = 0.3
 """Points of mAP50-95."""
-LAYERS_FILE = "layer_precisions.txt"
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 """(what, how many) → a context whose value is called after each one."""
@@ -153,7 +153,7 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
     else:
         scales = trained_scales(checkpoint.scales, graph, settings.checkpoint)
     cache = checked_cache(scales, model)
-    precision = _precision(settings, model, scales, head, paths, scored, classes, progress)
+    precision = _precision(settings, model, graph, scales, head, paths, scored, classes, progress)
     loadable = lower(graph, scales, settings.rounding, precision.promoted)
     qdq = quantised_model(model, scales, precision.promoted)
 
@@ -169,7 +169,7 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
         draft.add("host.loadable", loadable)
         draft.add("labels.txt", labels(checkpoint.classes))
         if precision.layers:
-            draft.add(LAYERS_FILE, precision.list_text().encode())
+            draft.add(LAYERS_FILE, layers_text(precision.promoted).encode())
         scores = _score(draft, checkpoint, deployed, head, scored, classes, settings, progress)
         told = manifest(
             name=settings.name or settings.output.stem,
@@ -206,6 +206,7 @@ def precision_json(precision: Precision, scores: Scores) -> dict[str, Any]:
 def _precision(
     settings: ExportSettings,
     model: onnx.ModelProto,
+    graph: Graph,
     scales: ScaleMap,
     head: Head,
     paths: Sequence[Path],
@@ -214,7 +215,6 @@ def _precision(
     progress: Progress,
 ) -> Precision:
     """What runs in FP16."""
-    graph = read_graph(model)
     if settings.fp16_layers is not None:
         names = listed_layers(settings.fp16_layers, graph)
         return given_precision(names, graph, price_of(model.SerializeToString()))

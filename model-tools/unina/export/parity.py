@@ -15,7 +15,7 @@ from torch import nn
 from unina.dla.scales import ScaleMap
 from unina.evaluate import HostMaps, OnnxMaps
 from unina.evaluate.map_difference import finite
-from unina.evaluate.raw_maps import dequantised
+from unina.evaluate.raw_maps import dequantised, int8_limits
 
 ONNX_TOLERANCE = 1e-3
 """Largest |torch − ONNX| as a share of the largest |torch|: float32 in another order of summation stays far below."""
@@ -60,7 +60,8 @@ def measure_parity(
 ) -> tuple[OutputParity, ...]:
     """Compares the four forms of one network on the same inputs (float32 1×3×H×W, whole numbers in [−128, 127])."""
     onnx_maps, qdq_maps, host_maps = OnnxMaps(model), OnnxMaps(qdq), HostMaps(loadable)
-    tallies = {name: _Tally(float(scales[name])) for name in output_names}
+    limits = int8_limits({name: float(scales[name]) for name in output_names})
+    tallies = {name: _Tally(float(scales[name]), *limits[name]) for name in output_names}
     for x in inputs:
         with torch.inference_mode():
             torch_maps = dict(zip(output_names, deployed(torch.from_numpy(x)), strict=True))
@@ -109,9 +110,9 @@ def parity_json(rows: Iterable[OutputParity]) -> list[dict[str, Any]]:
 class _Tally:
     """Running figures of one output."""
 
-    def __init__(self, scale: float) -> None:
+    def __init__(self, scale: float, lowest: float, highest: float) -> None:
         self._scale = scale
-        self._range = (-128 * np.float32(scale), 127 * np.float32(scale))
+        self._range = (lowest, highest)
         self._onnx_error = self._host_error = self._largest = 0.0
         self._values = self._equal = self._within_one = 0
         self._signal = self._noise = 0.0

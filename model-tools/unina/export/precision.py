@@ -79,10 +79,6 @@ class Precision:
             "drop": None if drop is None else round(drop, 4),
         }
 
-    def list_text(self) -> str:
-        """`layer_precisions.txt`: a layer a line, as `unina.dla.trtexec.layer_names` reads it."""
-        return "".join(f"{name}:fp16\n" for name in self.promoted)
-
 
 def price_of(model: bytes) -> PriceMs:
     """Latency of a serialised deploy graph on one DLA of an AGX Orin at full clocks, given what runs in FP16."""

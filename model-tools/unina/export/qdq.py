@@ -17,7 +17,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from unina.dla.graph import Conv, read_graph
-from unina.dla.precision import float16_tensors
+from unina.dla.precision import float16_tensors, float16_weight
 from unina.dla.scales import ScaleMap
 from unina.dla.weights import quantise_conv
 
@@ -31,13 +31,12 @@ def quantised_model(model: onnx.ModelProto, scales: ScaleMap, promoted: Collecti
     Raises:
         GraphError: the model is not a deploy graph.
         ScaleError: a tensor of the graph has no scale.
-        ValueError: a promoted layer is no convolution of the graph.
+        ValueError: a promoted layer is no convolution of the graph, or a weight of it too large for FP16.
     """
     graph = read_graph(model)
     half = float16_tensors(graph, promoted)
     relus = {op.name: graph.fused_relu(op) for op in graph.ops if isinstance(op, Conv) and op.name in promoted}
-    last = {name if relu is None else relu.name for name, relu in relus.items()}
-    """The operators that write what a promoted layer stores."""
+    last = {name if relu is None else relu.name for name, relu in relus.items()}  # what writes the layer's tensor
     nodes: list[NodeProto] = []
     tensors: list[TensorProto] = [numpy_helper.from_array(np.array(0, np.int8), "zero_point")]
 
@@ -105,7 +104,7 @@ def _half_weights(op: Conv) -> list[TensorProto]:
     largest = float(np.finfo(np.float16).max)
     bias = op.bias.clip(-largest, largest)  # what it writes is clamped there as well
     return [
-        numpy_helper.from_array(op.weight.astype(np.float16), f"{op.output}_weight"),
+        numpy_helper.from_array(float16_weight(op), f"{op.output}_weight"),
         numpy_helper.from_array(bias.astype(np.float16), f"{op.output}_bias"),
     ]
 
