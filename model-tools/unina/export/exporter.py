@@ -274,8 +274,6 @@ def _classes(checkpoint: Checkpoint, dataset: Dataset, scored: Sequence[Sample],
 def _splits(dataset: Dataset, settings: ExportSettings) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """The samples to calibrate on and to score on (none with `--no-accuracy`)."""
     training = dataset.split("train")
-    if not training:
-        raise ExportError(f"{settings.data}: the split train has no picture to calibrate on")
     if not settings.accuracy:
         return training, ()
     scored = dataset.splits.get("val", ())
