@@ -3,9 +3,12 @@
 #include <hwy/aligned_allocator.h>
 
 #include <cstring>
+#include <fstream>
 #include <limits>
+#include <map>
 #include <random>
 #include <set>
+#include <string>
 
 #include "host/conv_kernel.h"
 #include "host/fp19.h"
@@ -19,9 +22,26 @@
 namespace unina::host {
 namespace {
 
-class HostTarget : public testing::TestWithParam<std::int64_t> {
+// A Highway target and its own kernel, or the kernel of a file of its own for one dot product.
+struct Kernel {
+  std::string name;
+  std::int64_t highway;
+  const ConvTarget* (*conv)(Pointwise pointwise);
+};
+
+std::vector<Kernel> kernels_of_this_cpu() {
+  std::vector<Kernel> kernels;
+  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets())
+    kernels.push_back({hwy::TargetName(target), target,
+                       [](Pointwise pointwise) { return &widening_conv_target(pointwise); }});
+  for (const DotProductTarget& dot : kDotProductTargets)
+    if (dot.target(Pointwise::kFp32)) kernels.push_back({dot.name, 0, dot.target});
+  return kernels;
+}
+
+class HostTarget : public testing::TestWithParam<Kernel> {
  protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam().highway); }
   void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
 
   int pick(std::initializer_list<int> values) {
@@ -126,7 +146,8 @@ TEST_P(HostTarget, ConvolvesLikeTheDefinition) {
     }
     const Arithmetic mode = arithmetic();
     const int threads = pick({1, 1, 2, 3});
-    const auto step = make_conv(op, in.buffer, out.buffer, mode, threads);
+    const auto step =
+        make_conv(op, in.buffer, out.buffer, mode, threads, *GetParam().conv(mode.pointwise));
     expect_scalar(*step, op, {in.buffer}, out, mode, threads);
   }
 }
@@ -158,7 +179,8 @@ TEST_P(HostTarget, RoundsEveryFloatAroundEveryTie) {
       if (mode.pointwise == Pointwise::kFp19) op.multiplier[0] = 1e38f;  // the largest is refused
       const Memory in = tensor(1, 1, 1);
       Memory out = tensor(static_cast<int>(values.size()), 1, 1);
-      const auto step = make_conv(op, in.buffer, out.buffer, mode, 1);
+      const auto step =
+          make_conv(op, in.buffer, out.buffer, mode, 1, *GetParam().conv(mode.pointwise));
       expect_scalar(*step, op, {in.buffer}, out, mode);
     }
   }
@@ -212,22 +234,45 @@ TEST(Fp19, IsTheNearestWithElevenSignificantBits) {
   }
 }
 
-// Guards the tests above against testing one target six times.
+// Guards the tests above against testing one kernel six times.
 TEST(HostTargets, EveryTargetHasItsOwnKernel) {
-  std::set<const ConvTarget*> kernels;
-  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    kernels.insert(&best_conv_target(Pointwise::kFp32));
-    kernels.insert(&best_conv_target(Pointwise::kFp19));
+  const std::vector<Kernel> kernels = kernels_of_this_cpu();
+  std::set<const ConvTarget*> found;
+  for (const Kernel& kernel : kernels) {
+    hwy::SetSupportedTargetsForTest(kernel.highway);
+    found.insert(kernel.conv(Pointwise::kFp32));
+    found.insert(kernel.conv(Pointwise::kFp19));
     hwy::SetSupportedTargetsForTest(0);
   }
-  EXPECT_EQ(kernels.size(), 2 * hwy::SupportedAndGeneratedTargets().size());
+  EXPECT_EQ(found.size(), 2 * kernels.size());
 }
 
-INSTANTIATE_TEST_SUITE_P(, HostTarget, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& target) {
-                           return std::string(hwy::TargetName(target.param));
-                         });
+// What the operating system says of the CPU, beside what we ask the CPU itself.
+TEST(HostTargets, ACpuWithADotProductOfBytesUsesIt) {
+  std::ifstream file("/proc/cpuinfo");
+  std::set<std::string> features;
+  for (std::string word; file >> word;) features.insert(word);
+#if HWY_ARCH_X86
+  const std::map<std::string, std::string> expected = {{"AVX512_VNNI", "avx512_vnni"},
+                                                       {"AVX_VNNI", "avx_vnni"}};
+#else
+  const std::map<std::string, std::string> expected = {{"NEON_DOTPROD", "asimddp"}};
+  if (features.count("asimd") == 0) GTEST_SKIP() << "this emulator shows another machine's cpuinfo";
+#endif
+  const ConvTarget* best = nullptr;
+  for (const DotProductTarget& dot : kDotProductTargets) {
+    const ConvTarget* target = dot.target(Pointwise::kFp32);
+    const auto feature = expected.find(dot.name);
+    EXPECT_EQ(target != nullptr, feature != expected.end() && features.count(feature->second) > 0)
+        << dot.name;
+    if (!best) best = target;
+  }
+  if (!best) best = &widening_conv_target(Pointwise::kFp32);
+  EXPECT_EQ(&best_conv_target(Pointwise::kFp32), best);
+}
+
+INSTANTIATE_TEST_SUITE_P(, HostTarget, testing::ValuesIn(kernels_of_this_cpu()),
+                         [](const auto& target) { return target.param.name; });
 
 }  // namespace
 }  // namespace unina::host

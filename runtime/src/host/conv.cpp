@@ -52,8 +52,9 @@ std::vector<TileSlot> cover(int width, int groups, const ConvTarget& target) {
 
 class Conv final : public Step {
  public:
-  Conv(const Operator& op, const Buffer& in, const Buffer& out, Arithmetic arithmetic, int threads)
-      : target_(best_conv_target(arithmetic.pointwise)),
+  Conv(const Operator& op, const Buffer& in, const Buffer& out, Arithmetic arithmetic, int threads,
+       const ConvTarget& target)
+      : target_(target),
         in_(in),
         out_(out),
         kernel_(op.kernel),
@@ -205,12 +206,15 @@ class Conv final : public Step {
       for (int y = first; y < last; ++y) {
         const std::uint8_t* pixels =
             scratch + static_cast<std::int64_t>(y - first) * stride_.y * row_bytes_;
+        std::int8_t* row[kMaxGroups];
+        for (int g = 0; g < block.groups; ++g)
+          row[g] = out_at(block.first_channel + g * kGroup, y, 0);
         for (const TileSlot& slot : slots_[block.groups - 1]) {
           tile.pixels = pixels + slot.x * pixel_bytes_;
           tile.count = std::min(target_.tile_pixels[block.groups - 1][slot.size],
                                 out_.format.width - slot.x);
           for (int g = 0; g < block.groups; ++g)
-            tile.out[g] = out_at(block.first_channel + g * kGroup, y, slot.x);
+            tile.out[g] = row[g] + std::ptrdiff_t{slot.x} * kBlockChannels;
           function(block.groups, slot.size)(tile);
         }
       }
@@ -273,8 +277,8 @@ class Conv final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> make_conv(const Operator& op, const Buffer& in, const Buffer& out,
-                                Arithmetic arithmetic, int threads) {
-  return std::make_unique<Conv>(op, in, out, arithmetic, threads);
+                                Arithmetic arithmetic, int threads, const ConvTarget& target) {
+  return std::make_unique<Conv>(op, in, out, arithmetic, threads, target);
 }
 
 }  // namespace unina::host

@@ -48,7 +48,7 @@ constexpr int kPixelForms = 3;
 
 using ConvTileFunction = void (*)(const ConvTile& tile);
 
-// One Highway target's way to convolve in one kind of pointwise arithmetic.
+// One CPU's way to convolve in one kind of pointwise arithmetic.
 struct ConvTarget {
   int channels_per_unit;  // 4 or 2
   bool has_unpacked;      // can read CHW32 as it is
@@ -64,7 +64,25 @@ struct ConvTarget {
   int thin_pixel_bytes() const { return 4 / channels_per_unit * kUnitBytes; }
 };
 
-// That of the best target that this CPU has. FP19's has small tiles only: it is there to be exact.
+// Each of these lives in a file of its own; null where the CPU or the architecture lacks it.
+const ConvTarget* avx512_vnni_target(Pointwise pointwise);
+const ConvTarget* avx_vnni_target(Pointwise pointwise);
+const ConvTarget* neon_dotprod_target(Pointwise pointwise);
+
+struct DotProductTarget {
+  const char* name;
+  const ConvTarget* (*target)(Pointwise pointwise);
+};
+
+// The better ones first.
+constexpr DotProductTarget kDotProductTargets[] = {{"AVX512_VNNI", avx512_vnni_target},
+                                                   {"AVX_VNNI", avx_vnni_target},
+                                                   {"NEON_DOTPROD", neon_dotprod_target}};
+
+// That of the best Highway target, without a dot product of bytes: every CPU has one.
+const ConvTarget& widening_conv_target(Pointwise pointwise);
+
+// The best that this CPU has. FP19's have small tiles only: they are there to be exact.
 const ConvTarget& best_conv_target(Pointwise pointwise);
 
 }  // namespace unina::host

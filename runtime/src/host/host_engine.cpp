@@ -9,6 +9,7 @@
 #include <new>
 #include <system_error>
 
+#include "host/conv_kernel.h"
 #include "host/loadable.h"
 #include "host/memory_plan.h"
 #include "host/step.h"
@@ -71,7 +72,8 @@ HostEngine::Graph::Graph(const host::Loadable& loadable, const HostEngineOptions
       case host::OperatorType::kConv:
         if (op.in_float16)
           return host::make_float_conv(op, in, out, arithmetic.rounding, options.threads);
-        return host::make_conv(op, in, out, arithmetic, options.threads);
+        return host::make_conv(op, in, out, arithmetic, options.threads,
+                               host::best_conv_target(arithmetic.pointwise));
       case host::OperatorType::kRelu:
         return host::make_relu(in, out);
       case host::OperatorType::kAdd:

@@ -24,7 +24,7 @@ HWY_INLINE hn::Vec<D32> round_clamped([[maybe_unused]] D32 d32, VF v, VF low) {
   const hn::Rebind<float, D32> df;
   const auto clamped = hn::Min(hn::Max(v, low), hn::Set(df, 127.0f));
   if constexpr (kRounding == Rounding::kHalfEven) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+#if HWY_ARCH_X86 && HWY_MAX_BYTES == 64
     // Highway's own conversions also mend values beyond int32, which cannot come here.
     return hn::Vec<D32>{_mm512_cvtps_epi32(clamped.raw)};
 #else
@@ -36,7 +36,7 @@ HWY_INLINE hn::Vec<D32> round_clamped([[maybe_unused]] D32 d32, VF v, VF low) {
     // all floats around the ties).
     const auto below_half = hn::Set(df, 0x1.fffffep-2f);
     const auto carried = hn::Add(clamped, hn::CopySignToAbs(below_half, clamped));
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+#if HWY_ARCH_X86 && HWY_MAX_BYTES == 64
     return hn::Vec<D32>{_mm512_cvttps_epi32(carried.raw)};
 #else
     return hn::ConvertTo(d32, carried);
@@ -75,7 +75,7 @@ HWY_INLINE V32 requantise_fp19(D32 d32, V32 acc, VF dequantise, VF addend, VF in
 // Stores lanes that lie in [-128, 127] as bytes.
 template <class D32, class V32>
 HWY_INLINE void store_int8([[maybe_unused]] D32 d32, V32 values, std::int8_t* to) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+#if HWY_ARCH_X86 && HWY_MAX_BYTES == 64
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(values.raw));
 #else
   const hn::Rebind<std::int8_t, D32> d8;

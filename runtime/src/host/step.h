@@ -39,12 +39,14 @@ struct Buffer {
   }
 };
 
+struct ConvTarget;  // host/conv_kernel.h
+
 // Inputs of every operator but a conv are CHW32; so are all outputs, but for CHW16 where a float
 // conv reads or writes float16. `threads` is how many share
 // the work. They throw unina::Error when the memory they would need is absurd, or a scale has no
 // place in FP19.
 std::unique_ptr<Step> make_conv(const Operator& op, const Buffer& in, const Buffer& out,
-                                Arithmetic arithmetic, int threads);
+                                Arithmetic arithmetic, int threads, const ConvTarget& target);
 std::unique_ptr<Step> make_float_conv(const Operator& op, const Buffer& in, const Buffer& out,
                                       Rounding rounding, int threads);
 std::unique_ptr<Step> make_relu(const Buffer& in, const Buffer& out);
