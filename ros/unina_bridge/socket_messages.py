@@ -28,7 +28,7 @@ def messages(
                 time.sleep(retry_s)
                 continue
             report(f"{path}: connected")
-            connected = True
+            connected, received = True, False
             while running():
                 try:
                     packet = reader.recv(MOST_BYTES)
@@ -38,4 +38,7 @@ def messages(
                     break
                 if not packet:
                     break
+                received = True
                 yield json.loads(packet)
+            if not received:  # a service that has no room for another reader closes at once
+                time.sleep(retry_s)

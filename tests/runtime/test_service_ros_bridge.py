@@ -88,3 +88,30 @@ def test_the_reader_connects_again_when_the_service_comes_back(tmp_path: Path) -
     running.clear()
     assert list(stream) == []
     assert sum("connected" in line for line in reported) == 2
+
+
+def test_a_service_without_room_is_not_asked_without_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    running = threading.Event()
+    running.set()
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            running.clear()
+
+    monkeypatch.setattr("unina_bridge.socket_messages.time.sleep", pause)
+    path = tmp_path / "d.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as service:
+        service.bind(str(path))
+        service.listen()
+
+        def close_at_once() -> None:
+            for _ in range(3):
+                service.accept()[0].close()
+
+        full = threading.Thread(target=close_at_once)
+        full.start()
+        assert list(messages(str(path), running.is_set, lambda _: None, retry_s=0.25, tick_s=0.01)) == []
+        full.join()
+    assert pauses == [0.25] * 3
