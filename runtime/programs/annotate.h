@@ -15,7 +15,7 @@ class Annotator {
  public:
   explicit Annotator(const std::vector<std::string>& classes);
 
-  // A drawn copy of the picture.
+  // A drawn copy of the picture, BGR.
   cv::Mat draw(const ImageView& image, const Detections& detections) const;
 
  private:

@@ -42,20 +42,10 @@ struct Options {
   std::string output = "-";
 };
 
-// A picture that is being detected in. The source's memory is overwritten by the next picture, so
-// a copy is kept where several are under way at a time.
+// A picture that is being detected in, in a buffer of the source that stays as it is meanwhile.
 struct UnderWay {
   Frame frame;
   double read_ms = 0;
-  cv::Mat copy;
-
-  void keep_copy() {
-    ImageView& image = frame.image;
-    auto* pixels = const_cast<std::uint8_t*>(image.data);  // cv::Mat knows no const
-    copy = cv::Mat(image.height, image.width, CV_8UC3, pixels, image.row_stride).clone();
-    image.data = copy.data;
-    image.row_stride = copy.step;
-  }
 };
 
 // A line that is rewritten a few times a second, on a terminal only.
@@ -109,9 +99,12 @@ void detect(const Options& options) {
     const QuietLibraries quiet;
     return open_source(options.source);
   }();
+  if (interleaved.capacity() >= std::size_t{kSourceBuffers}) throw Error("too many accelerators");
+  std::size_t read_pictures = 0;
   const auto next = [&] {
     const QuietLibraries quiet;
-    return source->next();
+    // One is being read while the others are under way.
+    return source->next(static_cast<int>(read_pictures++ % kSourceBuffers));
   };
   OutputFile records(options.output);
   std::optional<OutputDirectory> pictures;
@@ -124,7 +117,7 @@ void detect(const Options& options) {
   const Clock::time_point begin = Clock::now();
   std::deque<UnderWay> under_way;
   const auto finish_oldest = [&] {
-    const auto& [frame, read_ms, copy] = under_way.front();
+    const auto& [frame, read_ms] = under_way.front();
     const Answer answer = interleaved.take();
     const StageTimes& times = answer.times;
     records.write_line(
@@ -147,8 +140,7 @@ void detect(const Options& options) {
     const Clock::time_point reading = Clock::now();
     std::optional<Frame> frame = next();
     if (!frame) break;
-    under_way.push_back({std::move(*frame), 1e3 * seconds_since(reading), {}});
-    if (interleaved.capacity() > 1) under_way.back().keep_copy();
+    under_way.push_back({std::move(*frame), 1e3 * seconds_since(reading)});
     if (interleaved.under_way() == interleaved.capacity()) finish_oldest();
     interleaved.put(under_way.back().frame.image);
     if (interleaved.capacity() == 1) finish_oldest();
@@ -188,7 +180,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", UNINA_VERSION);
   add_detector_flags(app, options.detector);
   app.add_option("--source", options.source,
-                 "images:DIR (jpg, png, bmp, webp, in order of name) or video:FILE")
+                 "images:DIR (jpg, png, bmp, webp, in order of name), video:FILE, frames:RING or "
+                 "gst:PIPELINE")
       ->required();
   app.add_option("--output", options.output, "File for the detections; - is standard output")
       ->capture_default_str();
