@@ -57,8 +57,10 @@ OutputFile::~OutputFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-void OutputFile::write_line(const std::string& line) {
-  *stream_ << line << '\n';
+void OutputFile::write_line(const std::string& line) { write(line + '\n'); }
+
+void OutputFile::write(const std::string& bytes) {
+  *stream_ << bytes;
   if (stream_ == &std::cout) stream_->flush();
   if (!*stream_) {
     throw Error((path_ == "-" ? "standard output" : path_) + ": cannot be written: " + reason());

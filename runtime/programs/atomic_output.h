@@ -8,7 +8,7 @@
 
 namespace unina {
 
-// A text file, or standard output for "-". What is no regular file (a pipe, /dev/null) is written
+// A file, or standard output for "-". What is no regular file (a pipe, /dev/null) is written
 // directly.
 class OutputFile {
  public:
@@ -17,7 +17,8 @@ class OutputFile {
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
-  // Throws Error, for instance when the disk is full. A line to standard output is flushed at once.
+  // Throws Error, for instance when the disk is full. Standard output is flushed at once.
+  void write(const std::string& bytes);
   void write_line(const std::string& line);
   void commit();
 

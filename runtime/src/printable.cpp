@@ -17,4 +17,11 @@ std::string printable(const std::string& text) {
   return out + (text.size() > kMost ? "...'" : "'");
 }
 
+std::string one_line(std::string text) {
+  for (char& character : text) {
+    if (static_cast<unsigned char>(character) < 0x20) character = ' ';
+  }
+  return text;
+}
+
 }  // namespace unina

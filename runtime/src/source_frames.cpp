@@ -35,14 +35,15 @@ FramesSource::FramesSource(const std::string& path) : path_(path) {
     memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0);
     if (memory == MAP_FAILED) throw Error(path + ": " + std::strerror(errno));
     ring_ = static_cast<unina_frame_header*>(memory);
-    check(bytes_);
+    std::memcpy(&checked_, ring_, offsetof(unina_frame_header, slots));
+    check();
   } catch (...) {
     if (memory != MAP_FAILED) munmap(memory, bytes_);
     close(file_);
     throw;
   }
   // What a consumer held that is no more.
-  for (std::uint32_t i = 0; i < ring_->slot_count; ++i) {
+  for (std::uint32_t i = 0; i < checked_.slot_count; ++i) {
     unina_frame_turn(ring_, static_cast<int>(i), UNINA_FRAME_HELD, UNINA_FRAME_FREE);
   }
 }
@@ -53,8 +54,8 @@ FramesSource::~FramesSource() {
   close(file_);
 }
 
-void FramesSource::check(std::uint64_t bytes) const {
-  const unina_frame_header& ring = *ring_;
+void FramesSource::check() const {
+  const unina_frame_header& ring = checked_;
   const auto fail = [&](const std::string& why) {
     throw Error(path_ + ": " + why + "; see unina/frame_ring.h");
   };
@@ -66,7 +67,9 @@ void FramesSource::check(std::uint64_t bytes) const {
          std::to_string(UNINA_FRAMES_VERSION));
   }
   if (ring.slot_count < UNINA_FRAMES_LEAST_SLOTS || ring.slot_count > UNINA_FRAMES_MOST_SLOTS) {
-    fail("has " + std::to_string(ring.slot_count) + " slots, expected 5 to 64");
+    fail("has " + std::to_string(ring.slot_count) + " slots, expected " +
+         std::to_string(UNINA_FRAMES_LEAST_SLOTS) + " to " +
+         std::to_string(UNINA_FRAMES_MOST_SLOTS));
   }
   if (ring.format > UNINA_FRAME_UYVY) fail("has format " + std::to_string(ring.format));
   if (ring.width < 1 || ring.height < 1 || ring.width > 16384 || ring.height > 16384) {
@@ -76,9 +79,9 @@ void FramesSource::check(std::uint64_t bytes) const {
   require_image(first, path_);
   const std::uint64_t rows =
       first.format == PixelFormat::kNv12 ? ring.height + ring.height / 2u : ring.height;
-  if (ring.pixels_start < sizeof(unina_frame_header) || ring.pixels_start > bytes ||
+  if (ring.pixels_start < sizeof(unina_frame_header) || ring.pixels_start > bytes_ ||
       rows * ring.row_stride > ring.pixels_bytes ||
-      ring.pixels_bytes > (bytes - ring.pixels_start) / ring.slot_count) {
+      ring.pixels_bytes > (bytes_ - ring.pixels_start) / ring.slot_count) {
     fail("says sizes that contradict each other or the file's");
   }
 }
@@ -87,14 +90,15 @@ ImageView FramesSource::view(int slot) const {
   constexpr std::array<PixelFormat, 4> kFormats = {PixelFormat::kBgr, PixelFormat::kRgba,
                                                    PixelFormat::kNv12, PixelFormat::kUyvy};
   ImageView image;
-  image.data = static_cast<const std::uint8_t*>(unina_frame_pixels(ring_, slot));
-  image.width = static_cast<int>(ring_->width);
-  image.height = static_cast<int>(ring_->height);
-  image.row_stride = ring_->row_stride;
-  image.format = kFormats.at(ring_->format);
+  image.data = reinterpret_cast<const std::uint8_t*>(ring_) + checked_.pixels_start +
+               static_cast<std::size_t>(slot) * checked_.pixels_bytes;
+  image.width = static_cast<int>(checked_.width);
+  image.height = static_cast<int>(checked_.height);
+  image.row_stride = checked_.row_stride;
+  image.format = kFormats.at(checked_.format);
   if (image.format == PixelFormat::kNv12) {
-    image.chroma = image.data + static_cast<std::size_t>(ring_->height) * ring_->row_stride;
-    image.chroma_stride = ring_->row_stride;
+    image.chroma = image.data + static_cast<std::size_t>(checked_.height) * checked_.row_stride;
+    image.chroma_stride = checked_.row_stride;
   }
   return image;
 }
@@ -107,6 +111,10 @@ void FramesSource::release(int buffer) {
 
 std::optional<Frame> FramesSource::next(int buffer) {
   release(buffer);
+  // The producer can write here, too, and what finds slots counts on it.
+  if (ring_->slot_count != checked_.slot_count) {
+    throw Error(path_ + ": its header was changed; make a new ring under another name instead");
+  }
   const auto end = std::chrono::steady_clock::now() + kPatience;
   int slot = unina_frame_take(ring_);
   for (; slot < 0; slot = unina_frame_take(ring_)) {

@@ -27,7 +27,7 @@ class FramesSource final : public Source {
   std::optional<std::size_t> count() const override { return std::nullopt; }
 
  private:
-  void check(std::uint64_t bytes) const;
+  void check() const;
   ImageView view(int slot) const;
   void release(int buffer);
 
@@ -35,6 +35,7 @@ class FramesSource final : public Source {
   int file_ = -1;
   std::size_t bytes_ = 0;
   unina_frame_header* ring_ = nullptr;
+  unina_frame_header checked_{};          // its sizes, as they were when they were checked
   std::array<int, kSourceBuffers> held_;  // slot of each buffer, or -1
 };
 

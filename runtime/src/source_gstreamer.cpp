@@ -81,7 +81,9 @@ class GstreamerSource final : public Source {
  public:
   using Source::next;
 
-  explicit GstreamerSource(const std::string& pipeline) : where_("source gst:" + pipeline) {
+  explicit GstreamerSource(const std::string& pipeline)
+      : where_("source gst:" + pipeline),
+        name_("gst:" + pipeline.substr(0, pipeline.find_first_of(" \t\n!"))) {
     GError* failed = nullptr;
     if (gst_init_check(nullptr, nullptr, &failed) == FALSE) fail(take_message(failed));
     pipeline_ = gst_parse_launch((pipeline + kSink).c_str(), &failed);
@@ -109,14 +111,16 @@ class GstreamerSource final : public Source {
     std::optional<MappedFrame>& frame = frames_.at(static_cast<std::size_t>(buffer));
     frame.reset();
     GstSample* const sample = gst_app_sink_try_pull_sample(GST_APP_SINK(sink_), kPatience);
+    // With every picture: what nobody takes from the bus stays there for ever.
+    const std::string why = bus_error("");
     if (sample == nullptr) {
-      const std::string why = bus_error("");
       if (!why.empty()) fail(why);
       if (gst_app_sink_is_eos(GST_APP_SINK(sink_)) != FALSE) return std::nullopt;
       fail("no picture within " + std::to_string(kPatience / GST_SECOND) + " s");
     }
     frame.emplace(sample, where_);
-    return Frame{where_, frame->view(where_), sequence_of(frame->buffer()),
+    if (!why.empty()) fail(why);
+    return Frame{name_, frame->view(where_), sequence_of(frame->buffer()),
                  captured_ns(frame->buffer())};
   }
   void rewind() override { throw Error(where_ + ": a stream has no beginning to go back to"); }
@@ -138,7 +142,7 @@ class GstreamerSource final : public Source {
     sink_ = pipeline_ = nullptr;
   }
 
-  // The first error that the pipeline reported, or `otherwise`.
+  // The first error that the pipeline reported, or `otherwise`. Takes all other messages.
   std::string bus_error(const std::string& otherwise) const {
     GstBus* const bus = gst_element_get_bus(pipeline_);
     GstMessage* const message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
@@ -150,10 +154,11 @@ class GstreamerSource final : public Source {
     return take_message(error);
   }
 
-  // The camera's count where it has one, so that what the sink dropped is seen as a gap.
+  // The camera's count where it has one, so that what the sink dropped is seen as a gap. What is
+  // not live may count bytes.
   std::uint64_t sequence_of(GstBuffer* buffer) {
-    const std::uint64_t offset = GST_BUFFER_OFFSET(buffer);
-    return delivered_++, offset != GST_BUFFER_OFFSET_NONE ? offset : delivered_ - 1;
+    const std::uint64_t number = delivered_++, offset = GST_BUFFER_OFFSET(buffer);
+    return live_ && offset != GST_BUFFER_OFFSET_NONE ? offset : number;
   }
 
   // A live pipeline stamps with its clock's time since it began to play; the default clock is
@@ -170,6 +175,7 @@ class GstreamerSource final : public Source {
   }
 
   std::string where_;
+  std::string name_;  // of every picture; the whole pipeline may hold a stream's password
   GstElement* pipeline_ = nullptr;
   GstElement* sink_ = nullptr;
   bool live_ = false;

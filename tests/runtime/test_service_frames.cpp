@@ -137,13 +137,29 @@ TEST_F(Frames, TwoThreadsNeverShareAPicture) {
   producing.join();
 }
 
+TEST_F(Frames, AHeaderThatChangesLaterLeadsNobodyOutOfTheFile) {
+  Producer producer(path);
+  unina::FramesSource source(path);
+  producer.header().height = producer.header().row_stride = 16384;
+  producer.header().pixels_start = producer.header().format = UINT32_MAX;
+  producer.header().pixels_bytes = UINT64_MAX / 8;
+  producer.header().slots[0].sequence = 1;
+  producer.header().slots[0].state = UNINA_FRAME_READY;
+  const std::optional<unina::Frame> frame = source.next(0);
+  EXPECT_EQ(frame->image.height, static_cast<int>(kHeight));
+  EXPECT_EQ(frame->image.row_stride, kStride);
+  for (std::uint32_t i = 0; i < kStride * kHeight; ++i) EXPECT_EQ(frame->image.data[i], 0);
+  producer.header().slot_count = 60000;
+  EXPECT_THROW(source.next(1), unina::Error);
+}
+
 TEST_F(Frames, WhatContradictsItselfIsRefused) {
   using Change = void (*)(unina_frame_header&);
   for (const Change change : {
            Change{[](unina_frame_header& h) { h.magic[0] = 'x'; }},
            {[](unina_frame_header& h) { h.version = 2; }},
-           {[](unina_frame_header& h) { h.slot_count = 4; }},
-           {[](unina_frame_header& h) { h.slot_count = 6; }},
+           {[](unina_frame_header& h) { h.slot_count = UNINA_FRAMES_LEAST_SLOTS - 1; }},
+           {[](unina_frame_header& h) { h.slot_count = UNINA_FRAMES_LEAST_SLOTS + 1; }},
            {[](unina_frame_header& h) { h.slot_count = 65; }},
            {[](unina_frame_header& h) { h.width = 0; }},
            {[](unina_frame_header& h) { h.width = 43; }},  // more than a row's stride

@@ -2,6 +2,7 @@
 // opens a lost source again.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -114,6 +115,44 @@ TEST(Capture, ALostSourceIsClosedAndOpenedAgainAndGapsAreCounted) {
   EXPECT_LE(most, 2);
   mailbox.take(0ms);
   mailbox.take(0ms);
+}
+
+// Delivers one good picture, then one whose rows are shorter than its width.
+class Broken final : public unina::Source {
+ public:
+  std::optional<unina::Frame> next(int) override {
+    return unina::Frame{"", {pixels_.data(), 2, 1, at_ == 0 ? 6u : 3u}, at_++, 0};
+  }
+  void rewind() override {}
+  std::optional<std::size_t> count() const override { return std::nullopt; }
+
+ private:
+  std::array<std::uint8_t, 6> pixels_{};
+  std::uint64_t at_ = 0;
+};
+
+TEST(Capture, APictureThatCannotBeIsALostSourceAndNeverReachesTheDetector) {
+  unina::Mailbox mailbox;
+  unina::Metrics metrics({});
+  unina::Log log(unina::LogLevel::kError, unina::LogFormat::kText);
+  unina::Capture capture({"broken", 1ms, 2ms}, mailbox, metrics, log,
+                         [](const std::string&) { return std::make_unique<Broken>(); });
+  while (metrics.source_lost < 3) std::this_thread::sleep_for(1ms);
+  EXPECT_TRUE(capture.stop(10s));
+  EXPECT_NE(capture.trouble().find("rows are shorter"), std::string::npos);
+  while (const unina::Captured* one = mailbox.take(0ms)) EXPECT_EQ(one->frame.image.row_stride, 6u);
+}
+
+TEST(Capture, ATroubleIsOneLine) {
+  unina::Mailbox mailbox;
+  unina::Metrics metrics({});
+  unina::Log log(unina::LogLevel::kError, unina::LogFormat::kText);
+  unina::Capture capture({"bad", 1ms, 2ms}, mailbox, metrics, log,
+                         [](const std::string&) -> std::unique_ptr<unina::Source> {
+                           throw unina::Error("gone\nREADY=1");
+                         });
+  while (capture.attempts() < 2) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(capture.trouble(), "gone READY=1");  // systemd reads lines
 }
 
 TEST(Capture, AnAbsentSourceIsTriedAgain) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "printable.h"
 #include "service/clock.h"
 #include "unina/error.h"
 
@@ -57,6 +58,8 @@ void Capture::read(const CaptureOptions& options) {
     Captured& slot = mailbox_.filling();
     std::optional<Frame> frame = source->next(mailbox_.filling_buffer());
     if (!frame) throw Error(options.source + ": no more pictures");
+    // Here, where it is a lost source; for the detector it would be the end of the service.
+    require_image(frame->image, options.source);
     const std::int64_t now = monotonic_ns();
     slot.frame = std::move(*frame);
     slot.captured_ns = slot.frame.captured_ns != 0 ? slot.frame.captured_ns : now;
@@ -103,7 +106,7 @@ void Capture::run() {
       pause = std::chrono::milliseconds{0};
       continue;
     } catch (const std::exception& error) {
-      reason = error.what();
+      reason = one_line(error.what());
     }
     mailbox_.filling().source.reset();
     metrics_.source_up = 0;

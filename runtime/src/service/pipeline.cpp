@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "printable.h"
 #include "service/clock.h"
 #include "unina/error.h"
 
@@ -133,8 +134,13 @@ void Pipeline::run() {
     bool first = true;
     while (true) {
       if (replaced_.exchange(false)) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (next_) detector_ = std::move(next_);
+        std::unique_ptr<Detector> next;
+        {
+          const std::lock_guard<std::mutex> lock(mutex_);
+          next = std::move(next_);
+        }
+        // The old one goes without the lock: its driver may take its time.
+        if (next) detector_ = std::move(next);
       }
       idle_.store(true, std::memory_order_release);
       const Captured* captured = mailbox_.take(kIdleTick);
@@ -152,7 +158,7 @@ void Pipeline::run() {
       if (std::exchange(first, false)) wake_();
     }
   } catch (const std::exception& error) {
-    failure = error.what();
+    failure = one_line(error.what());
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   failure_ = failure;
