@@ -1,9 +1,11 @@
 """`unina-detector serve` from start to end: what readers get, what systemd is told, what it survives."""
 
+import contextlib
 import json
 import re
 import shutil
 import signal
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from frame_ring import FrameRing
 from programs import run
 from service_process import ServiceProcess, make_frames, until
 from tiny_bundle import CLASSES, TinyBundle
@@ -87,6 +90,57 @@ def test_sigterm_publishes_ends_with_0_and_leaves_nothing_behind(
         while reader.recv(1 << 20):
             pass  # the end, not a timeout
         assert not any(path.exists() for path in (service.socket, service.ring, service.control))
+
+
+def test_sigterm_ends_it_while_the_source_hangs_and_the_ring_says_that_it_is_closed(
+    tmp_path: Path, bundle: TinyBundle
+) -> None:
+    with FrameRing(tmp_path / "frames.ring", 72, 128) as ring:
+        arguments = ["--bundle", bundle.path, "--source", f"frames:{tmp_path / 'frames.ring'}"]
+        with ServiceProcess(tmp_path, *arguments) as service:
+            picture = np.full((72, 128, 3), 200, np.uint8)
+            until(lambda: ring.put(picture) or service.told("READY=1"), "the first picture")
+            mapped = service.ring.open("rb")
+            assert service.stop() == 0  # the source waits 2 s for the next picture
+            assert not any(path.exists() for path in (service.socket, service.ring, service.control))
+            mapped.seek(48)
+            assert mapped.read(4) == b"\1\0\0\0"
+            mapped.close()
+
+
+def test_sigterm_ends_it_while_a_lost_source_waits_to_be_opened_again(tmp_path: Path, bundle: TinyBundle) -> None:
+    arguments = ["--bundle", bundle.path, "--source", f"images:{tmp_path / 'absent'}"]
+    with ServiceProcess(tmp_path, *arguments, "--retry-first-ms", 60000, "--retry-most-ms", 60000) as service:
+        service.wait_told("STATUS=source lost")
+        assert service.stop() == 0
+        assert not any(path.exists() for path in (service.socket, service.ring, service.control))
+
+
+def test_what_a_killed_service_left_does_not_hinder_the_next(tmp_path: Path, bundle: TinyBundle, frames: Path) -> None:
+    with ServiceProcess(tmp_path, *flags(bundle, frames)).wait_ready() as service:
+        service.process.kill()
+        service.process.wait()
+        left = (service.socket, service.ring, service.control)
+        assert all(path.exists() for path in left)
+    (tmp_path / "notify").unlink()
+    with ServiceProcess(tmp_path, *flags(bundle, frames)).wait_ready() as service:
+        assert list(service.messages(service.connect(), 2)) and service.ctl("status").returncode == 0
+        assert service.stop() == 0
+        assert not any(path.exists() for path in left)
+
+
+def test_ready_is_told_even_when_systemd_had_no_room_for_it(tmp_path: Path, bundle: TinyBundle, frames: Path) -> None:
+    absent = tmp_path / "absent"
+    arguments = [*flags(bundle, absent), "--retry-first-ms", "20", "--retry-most-ms", "40"]
+    with ServiceProcess(tmp_path, *arguments) as service:
+        until(lambda: service.control.exists() and service.status()["attempts"], "it runs")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other, contextlib.suppress(BlockingIOError):
+            other.setblocking(False)
+            while True:
+                other.sendto(b"X_FULL=1", str(tmp_path / "notify"))
+        frames.rename(absent)
+        until(lambda: service.status()["frames"] > 20, "pictures, of which systemd could not be told")
+        service.wait_ready()
 
 
 def test_a_slow_reader_is_dropped_and_the_others_go_on(tmp_path: Path, bundle: TinyBundle, frames: Path) -> None:

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
@@ -150,19 +151,43 @@ TEST_F(Sinks, TheRingHoldsTheNewestMessagesAndSaysWhatIsGone) {
 }
 
 TEST_F(Sinks, ANewRingLeavesOldReadersTheirsAndACloseIsSeen) {
-  auto first =
-      std::make_unique<unina::RingSink>(path("ring"), 4, 10, std::vector<std::string>{"a"}, 0640);
+  {
+    const unina::RingSink killed(path("ring"), 4, 10, {"a"}, 0640);
+    fs::create_hard_link(path("ring"), path("left"));  // stays, as after kill -9
+  }
+  fs::rename(path("left"), path("ring"));
   MappedRing old(path("ring"));
   {
     unina::RingSink second(path("ring"), 8, 10, {"a"}, 0640);
     MappedRing reader(path("ring"));
     EXPECT_EQ(old.header().slot_count, 4u);
     EXPECT_EQ(reader.header().slot_count, 8u);
-    EXPECT_EQ(old.header().closed, 0u);
+    EXPECT_EQ(reader.header().closed, 0u);
   }
-  first.reset();
   EXPECT_EQ(old.header().closed, 1u);
   EXPECT_TRUE(fs::is_empty(folder));
+}
+
+TEST_F(Sinks, ARingHasOneWriterAndNobodyElseCanWriteIt) {
+  const unina::RingSink ring(path("ring"), 4, 10, {"a"}, 0666);
+  EXPECT_THROW(unina::RingSink(path("ring"), 4, 10, {"a"}, 0666), unina::Error);
+  struct stat status{};
+  ASSERT_EQ(stat(path("ring").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777u, 0644u);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 1);
+}
+
+TEST_F(Sinks, WhatStandsAtThePathMeanwhileStays) {
+  {
+    const unina::RingSink ring(path("ring"), 4, 10, {"a"}, 0640);
+    const unina::SocketSink sink(path("socket"), 0640);
+    for (const char* name : {"ring", "socket"}) {
+      fs::remove(path(name));
+      std::ofstream(path(name)) << "another's";
+    }
+  }
+  EXPECT_TRUE(fs::is_regular_file(path("ring")));
+  EXPECT_TRUE(fs::is_regular_file(path("socket")));
 }
 
 TEST_F(Sinks, AReaderNeverTakesAHalfWrittenMessageForAWholeOne) {
@@ -224,6 +249,20 @@ TEST_F(Sinks, EveryReaderGetsEveryMessageAndOneThatDoesNotReadIsDropped) {
   EXPECT_EQ(sink.readers(), 1);
   close(good);
   close(slow);
+}
+
+TEST_F(Sinks, ReadersThatLeftTakeNobodysPlaceEvenWhenNoMessageComes) {
+  unina::SocketSink sink(path("socket"), 0660);
+  for (std::size_t i = 0; i < unina::SocketSink::kMostReaders + 3; ++i) {
+    close(unina::connect_unix(path("socket"), SOCK_SEQPACKET));
+    sink.accept();
+  }
+  const int reader = unina::connect_unix(path("socket"), SOCK_SEQPACKET);
+  sink.accept();
+  EXPECT_EQ(sink.readers(), 1);
+  sink.send("message");
+  EXPECT_EQ(receive(reader), "message");
+  close(reader);
 }
 
 TEST_F(Sinks, ASocketThatADeadProcessLeftIsReplacedALivingOneIsNot) {

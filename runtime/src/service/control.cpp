@@ -22,42 +22,12 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::size_t kMostRequest = 4096;
+constexpr milliseconds kPause{100};  // after a connection that could not be taken
+constexpr int kAnswer_s = 10;        // for the service, in what a client does
 
-int left_ms(Clock::time_point deadline) {
-  const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now()).count();
+int left_ms(Clock::time_point end) {
+  const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now()).count();
   return static_cast<int>(std::max<long>(0, left));
-}
-
-bool wait_for(int descriptor, short events, Clock::time_point deadline) {
-  pollfd one{descriptor, events, 0};
-  return poll(&one, 1, left_ms(deadline)) == 1;
-}
-
-// Up to the end of the first line; for HTTP up to the empty line.
-std::string read_request(int connection) {
-  const Clock::time_point deadline = Clock::now() + Control::kPatience;
-  std::string request;
-  std::array<char, 1024> part;
-  while (request.size() < kMostRequest) {
-    const bool http = request.rfind("GET ", 0) == 0;
-    if (request.find(http ? "\r\n\r\n" : "\n") != std::string::npos) break;
-    if (!wait_for(connection, POLLIN, deadline)) break;
-    const ssize_t bytes = recv(connection, part.data(), part.size(), MSG_DONTWAIT);
-    if (bytes == 0 || (bytes < 0 && errno != EAGAIN)) break;
-    if (bytes > 0) request.append(part.data(), static_cast<std::size_t>(bytes));
-  }
-  return request;
-}
-
-void write_all(int connection, const std::string& text) {
-  const Clock::time_point deadline = Clock::now() + Control::kPatience;
-  std::size_t sent = 0;
-  while (sent < text.size() && wait_for(connection, POLLOUT, deadline)) {
-    const ssize_t bytes =
-        send(connection, text.data() + sent, text.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (bytes < 0 && errno != EAGAIN) return;
-    if (bytes > 0) sent += static_cast<std::size_t>(bytes);
-  }
 }
 
 int listen_tcp(const std::string& listen_at) {
@@ -89,6 +59,38 @@ std::string http(const char* status, const char* type, const std::string& body) 
 
 }  // namespace
 
+bool Control::wait_for(int descriptor, short events, Clock::time_point end) const {
+  std::array<pollfd, 2> waiting = {{{descriptor, events, 0}, {stop_, POLLIN, 0}}};
+  return poll(waiting.data(), waiting.size(), left_ms(end)) > 0 && waiting[1].revents == 0;
+}
+
+// Up to the end of the first line; for HTTP up to the empty line.
+std::string Control::read_request(int connection) const {
+  const Clock::time_point end = Clock::now() + kPatience;
+  std::string request;
+  std::array<char, 1024> part;
+  while (request.size() < kMostRequest) {
+    const bool http = request.rfind("GET ", 0) == 0;
+    if (request.find(http ? "\r\n\r\n" : "\n") != std::string::npos) break;
+    if (!wait_for(connection, POLLIN, end)) break;
+    const ssize_t bytes = recv(connection, part.data(), part.size(), MSG_DONTWAIT);
+    if (bytes == 0 || (bytes < 0 && errno != EAGAIN)) break;
+    if (bytes > 0) request.append(part.data(), static_cast<std::size_t>(bytes));
+  }
+  return request;
+}
+
+void Control::write_all(int connection, const std::string& text) const {
+  const Clock::time_point end = Clock::now() + kPatience;
+  std::size_t sent = 0;
+  while (sent < text.size() && wait_for(connection, POLLOUT, end)) {
+    const ssize_t bytes =
+        send(connection, text.data() + sent, text.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (bytes < 0 && errno != EAGAIN) return;
+    if (bytes > 0) sent += static_cast<std::size_t>(bytes);
+  }
+}
+
 Control::Control(const std::string& path, mode_t mode, const std::string& listen,
                  ControlHandlers handlers, Log& log)
     : handlers_(std::move(handlers)), log_(log) {
@@ -118,9 +120,13 @@ void Control::run() {
     for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
       if (waiting[i].revents == 0) continue;
       const int connection = accept4(waiting[i].fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (connection < 0) continue;
-      answer(connection, i == 2);
-      close(connection);
+      if (connection >= 0) {
+        answer(connection, i == 2);
+        close(connection);
+      } else if (errno != EAGAIN && errno != ECONNABORTED) {
+        // No descriptor or memory for it: the client stays in the queue, so poll() would not wait.
+        wait_for(-1, 0, Clock::now() + kPause);
+      }
     }
   }
 }
@@ -155,9 +161,10 @@ void Control::answer(int connection, bool http_only) const {
 
 std::string ask(const std::string& path, const std::string& request) {
   const int connection = connect_unix(path, SOCK_STREAM);
-  const timeval patience{10, 0};
+  const timeval patience{kAnswer_s, 0};
   setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  write_all(connection, request + "\n");
+  const std::string line = request + "\n";
+  send(connection, line.data(), line.size(), MSG_NOSIGNAL);  // fits any socket's buffer
   std::string answer;
   std::array<char, 4096> part;
   for (ssize_t bytes; (bytes = recv(connection, part.data(), part.size(), 0)) > 0;) {
@@ -170,7 +177,8 @@ std::string ask(const std::string& path, const std::string& request) {
   }
   if (end == std::string::npos || answer.rfind("ok ", 0) != 0 ||
       std::strtoull(answer.c_str() + 3, nullptr, 10) != answer.size() - end - 1) {
-    throw Error(path + ": the service gave no whole answer within 10 s");
+    throw Error(path + ": the service gave no whole answer within " + std::to_string(kAnswer_s) +
+                " s");
   }
   return answer.substr(end + 1);
 }

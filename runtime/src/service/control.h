@@ -24,13 +24,14 @@ struct ControlHandlers {
 
 class Control {
  public:
-  static constexpr std::chrono::milliseconds kPatience{500};  // for a client, who holds up others
+  // For a client to ask, and again to read the answer; meanwhile others wait.
+  static constexpr std::chrono::milliseconds kPatience{500};
 
   // `path` and `listen` (ADDRESS:PORT) may be empty. Listens; answers from start() on. Throws
   // Error.
   Control(const std::string& path, mode_t mode, const std::string& listen, ControlHandlers handlers,
           Log& log);
-  ~Control();
+  ~Control();  // whoever is being answered is left
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
@@ -38,6 +39,10 @@ class Control {
 
  private:
   void run();
+  // Until the descriptor is ready; false after the time, and at once when stopping.
+  bool wait_for(int descriptor, short events, std::chrono::steady_clock::time_point end) const;
+  std::string read_request(int connection) const;
+  void write_all(int connection, const std::string& text) const;
   void answer(int connection, bool http_only) const;
 
   std::optional<UnixListener> unix_;

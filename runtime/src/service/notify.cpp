@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -44,10 +45,10 @@ Notify::~Notify() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
-void Notify::send(std::string_view state) const {
-  if (descriptor_ < 0) return;
-  [[maybe_unused]] const ssize_t sent =
-      ::send(descriptor_, state.data(), state.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+bool Notify::send(std::string_view state) const {
+  if (descriptor_ < 0) return true;
+  return ::send(descriptor_, state.data(), state.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+         (errno != EAGAIN && errno != ENOBUFS);
 }
 
 }  // namespace unina

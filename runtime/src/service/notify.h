@@ -17,8 +17,8 @@ class Notify {
   Notify(const Notify&) = delete;
   Notify& operator=(const Notify&) = delete;
 
-  // Lines like "READY=1". Never waits; what cannot be sent is lost.
-  void send(std::string_view state) const;
+  // Lines like "READY=1". Never waits; false when systemd's queue was full, and nothing was sent.
+  bool send(std::string_view state) const;
   // The time without WATCHDOG=1 after which systemd ends the service; 0 when it does not.
   std::chrono::microseconds watchdog() const { return watchdog_; }
 

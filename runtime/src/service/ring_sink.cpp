@@ -1,6 +1,7 @@
 #include "service/ring_sink.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,6 +41,14 @@ void copy_name(char* to, const std::string& name, std::size_t room) {
   std::memcpy(to, name.data(), bytes);
 }
 
+// A writer holds a lock on its ring, which ends with it however it ends.
+bool is_being_written(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  const bool locked = file >= 0 && flock(file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  if (file >= 0) close(file);
+  return locked;
+}
+
 }  // namespace
 
 RingSink::RingSink(const std::string& path, int slots, int max_detections,
@@ -53,6 +62,9 @@ RingSink::RingSink(const std::string& path, int slots, int max_detections,
   if (lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     throw Error(path + ": is there already and is no file; configure another path for the ring");
   }
+  if (is_being_written(path)) {
+    throw Error(path + ": another process writes this ring; stop it or configure another path");
+  }
   const std::size_t slot_bytes =
       round_up(sizeof(unina_ring_slot) +
                static_cast<std::size_t>(max_detections) * sizeof(unina_ring_detection));
@@ -60,15 +72,17 @@ RingSink::RingSink(const std::string& path, int slots, int max_detections,
 
   const std::string temporary = path + ".tmp-" + std::to_string(getpid());
   unlink(temporary.c_str());
-  const int file = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  file_ = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   void* mapped = MAP_FAILED;
   // Allocated now: a full tmpfs is an error here and not a SIGBUS at some frame.
-  int failed = file < 0 ? errno : posix_fallocate(file, 0, static_cast<off_t>(bytes_));
+  int failed = file_ < 0 ? errno : posix_fallocate(file_, 0, static_cast<off_t>(bytes_));
   if (failed == 0) {
-    mapped = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    mapped = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0);
     if (mapped == MAP_FAILED) failed = errno;
   }
-  if (failed == 0 && fchmod(file, mode) != 0) failed = errno;
+  const bool ours =
+      failed == 0 && fchmod(file_, (mode & 0444u) | 0600u) == 0 && flock(file_, LOCK_EX) == 0;
+  if (failed == 0 && !ours) failed = errno;
   if (failed == 0) {
     header_ = static_cast<unina_ring_header*>(mapped);
     std::memcpy(header_->magic, UNINA_RING_MAGIC, sizeof header_->magic);
@@ -84,8 +98,8 @@ RingSink::RingSink(const std::string& path, int slots, int max_detections,
     }
     if (rename(temporary.c_str(), path.c_str()) != 0) failed = errno;
   }
-  if (file >= 0) close(file);
   if (failed != 0) {
+    if (file_ >= 0) close(file_);
     if (mapped != MAP_FAILED) munmap(mapped, bytes_);
     unlink(temporary.c_str());
     throw Error(path + ": the ring of " + std::to_string(bytes_) +
@@ -96,7 +110,12 @@ RingSink::RingSink(const std::string& path, int slots, int max_detections,
 RingSink::~RingSink() {
   __atomic_store_n(&header_->closed, 1u, __ATOMIC_RELEASE);
   munmap(header_, bytes_);
-  unlink(path_.c_str());
+  struct stat ours{}, there{};
+  if (fstat(file_, &ours) == 0 && lstat(path_.c_str(), &there) == 0 &&
+      ours.st_ino == there.st_ino) {
+    unlink(path_.c_str());
+  }
+  close(file_);
 }
 
 void RingSink::write(const Report& report) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <thread>
 
 #include "service/clock.h"
 #include "unina/error.h"
@@ -17,15 +18,33 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// SIGTERM ends the service within 2 s, whatever hangs.
 constexpr milliseconds kDrainPatience{1400};  // to end a read and publish what waits
-static_assert(kDrainPatience + Control::kPatience < milliseconds(2000),
-              "SIGTERM ends the service within 2 s, whatever hangs");
+constexpr milliseconds kStopPatience{1800};   // to release everything
 // While the source has never delivered, systemd is asked for this much more time to start.
 constexpr const char* kExtendStart = "EXTEND_TIMEOUT_USEC=30000000";
 
 void write_one(int descriptor) {
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(descriptor, &one, sizeof one);
+}
+
+// Ends the process after that time, unless it has ended by then.
+void exit_within(milliseconds patience, int code) {
+  std::thread([patience, code] {
+    std::this_thread::sleep_for(patience);
+    _exit(code);
+  }).detach();
+}
+
+// The first inference of a new detector, on a grey picture: a network that cannot run is refused
+// while the one before it is still there.
+void try_out(Detector& detector) {
+  const ManifestTensor& input = detector.manifest().tensor(detector.manifest().input_name);
+  const std::vector<std::uint8_t> grey(
+      3 * static_cast<std::size_t>(input.width) * static_cast<std::size_t>(input.height), 128);
+  detector.detect(
+      {grey.data(), input.width, input.height, 3 * static_cast<std::size_t>(input.width)});
 }
 
 std::string join(const std::vector<std::string>& names) {
@@ -41,7 +60,8 @@ Service::Service(ServiceOptions options)
       configuration_(read_configuration(options_.file, options_.flags)),
       log_(configuration_.log_level, configuration_.log_format),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  std::unique_ptr<Detector> detector = make_detector(configuration_);
+  std::unique_ptr<Detector> detector =
+      wait_for(std::async(std::launch::async, [this] { return make_detector(configuration_); }));
   classes_ = detector->manifest().classes;
   names_ = {detector->manifest().name, detector->accelerator_name()};
   metrics_.emplace(classes_);
@@ -90,8 +110,20 @@ Service::Names Service::names() const {
   return names_;
 }
 
-void Service::reload() {
+std::unique_ptr<Detector> Service::wait_for(Making making) {
+  while (making.wait_for(milliseconds(20)) != std::future_status::ready) {
+    const int signal = signals_.take();
+    if (signal == SIGHUP) reload_wanted_ = true;
+    // Nothing to publish or to remove yet, and the thread cannot be interrupted.
+    if (signal == SIGTERM || signal == SIGINT) _exit(0);
+  }
+  return making.get();
+}
+
+void Service::begin_reload() {
+  reload_wanted_ = false;
   notify_.send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_ns() / 1000));
+  ready_told_ = false;
   try {
     const Configuration next = read_configuration(options_.file, options_.flags);
     const std::vector<std::string> fixed = keys_for_restart(configuration_, next);
@@ -99,7 +131,23 @@ void Service::reload() {
       throw Error(options_.file + ": " + join(fixed) + ": changes only by a restart");
     }
     // The bundle is read again even under the same name: it may be a newer one.
-    std::unique_ptr<Detector> detector = make_detector(next);
+    reload_.emplace(Reload{next, std::async(std::launch::async, [this, next] {
+                             std::unique_ptr<Detector> detector = make_detector(next);
+                             try_out(*detector);
+                             return detector;
+                           })});
+  } catch (const std::exception& error) {
+    refuse_reload(error.what());
+  }
+}
+
+void Service::end_reload() {
+  if (reload_->detector.wait_for(milliseconds(0)) != std::future_status::ready) return;
+  Reload done = std::move(*reload_);
+  reload_.reset();
+  try {
+    std::unique_ptr<Detector> detector = done.detector.get();
+    const Configuration& next = done.configuration;
     if (detector->manifest().classes != classes_ ||
         detector->manifest().max_detections != pipeline_->max_detections()) {
       throw Error(next.bundle +
@@ -117,10 +165,13 @@ void Service::reload() {
     Metrics::count(metrics_->reloads);
     log_.info("reload", {{"state", "done"}, {"source", next.source}, {"bundle", next.bundle}});
   } catch (const std::exception& error) {
-    Metrics::count(metrics_->reloads_refused);
-    log_.error("reload", {{"state", "refused"}, {"reason", error.what()}});
+    refuse_reload(error.what());
   }
-  if (ready_) notify_.send("READY=1");
+}
+
+void Service::refuse_reload(const char* reason) {
+  Metrics::count(metrics_->reloads_refused);
+  log_.error("reload", {{"state", "refused"}, {"reason", reason}});
 }
 
 // A picture was published, or none can come because a lost source is being tried again: never
@@ -164,8 +215,10 @@ int Service::run() {
     [[maybe_unused]] const ssize_t bytes = read(wake_, &ignored, sizeof ignored);
     for (int signal = signals_.take(); signal != 0; signal = signals_.take()) {
       if (signal != SIGHUP) return stop(0);
-      reload();
+      reload_wanted_ = true;
     }
+    if (reload_) end_reload();
+    if (reload_wanted_ && !reload_) begin_reload();
     const std::string failure = pipeline_->failure();
     if (!failure.empty()) {
       notify_.send("STATUS=failed: " + failure);
@@ -174,14 +227,16 @@ int Service::run() {
     }
     if (!ready_ && metrics_->frames > 0) {
       ready_ = true;
-      notify_.send("READY=1\nSTATUS=" + status_line());
+      ready_told_ = false;
       log_.info("service", {{"state", "ready"}, {"status", status_line()}});
     }
+    if (ready_ && !reload_ && !ready_told_) ready_told_ = notify_.send("READY=1");
     tick();
   }
 }
 
 int Service::stop(int code) {
+  exit_within(kStopPatience, code);
   notify_.send("STOPPING=1\nSTATUS=stopping");
   log_.info("service", {{"state", "stopping"}});
   const Clock::time_point end = Clock::now() + kDrainPatience;
@@ -191,14 +246,21 @@ int Service::stop(int code) {
   capture_->stop(milliseconds(0));  // asks; at most the picture that is being read still comes
   mailbox_.close();
   const bool drained = pipeline_->ended(left());
-  const bool source_ended = capture_->stop(left());
   log_.info("service", {{"state", "stopped"},
                         {"frames", metrics_->frames.load()},
                         {"drops", metrics_->drops.load()}});
-  if (source_ended && drained) return code;
-  // A thread sits in a driver, or in a picture that takes long, and cannot be joined. What was
-  // published is out; the kernel cleans up.
-  log_.warning("service", {{"not_ended", drained ? "source" : "accelerator"}});
+  if (!drained) {
+    log_.warning("service", {{"not_ended", "accelerator"}});
+    _exit(code);
+  }
+  // Sockets and ring go even where a camera's driver hangs.
+  control_.reset();
+  pipeline_.reset();
+  const bool source_ended = capture_->stop(left());
+  const bool made = !reload_ || reload_->detector.wait_for(left()) == std::future_status::ready;
+  if (source_ended && made) return code;
+  // A thread sits in a driver and cannot be joined; the kernel cleans up.
+  log_.warning("service", {{"not_ended", source_ended ? "reload" : "source"}});
   _exit(code);
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -66,7 +67,17 @@ class Service {
   ControlHandlers handlers();
 
   Names names() const;
-  void reload();
+  // A detector is made on a thread of its own: its driver may take long, or hang, and neither
+  // signals nor the watchdog wait for it.
+  using Making = std::future<std::unique_ptr<Detector>>;
+  struct Reload {
+    Configuration configuration;
+    Making detector;
+  };
+  std::unique_ptr<Detector> wait_for(Making making);
+  void begin_reload();
+  void end_reload();
+  void refuse_reload(const char* reason);
   void tick();
   void feed_watchdog();
   std::string status_line() const;
@@ -91,6 +102,9 @@ class Service {
 
   const Clock::time_point begin_ = Clock::now();
   std::atomic<bool> ready_{false};
+  bool ready_told_ = true;  // systemd waits for a READY=1 until this is true
+  bool reload_wanted_ = false;
+  std::optional<Reload> reload_;  // under way
   std::atomic<double> frames_per_second_{0};
   Clock::time_point status_at_ = begin_;  // when frames_per_second_ was measured
   std::uint64_t status_frames_ = 0;       // and how many frames there were

@@ -2,6 +2,7 @@
 // does not keep up is disconnected, never waited for.
 #pragma once
 
+#include <poll.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -22,15 +23,17 @@ class SocketSink {
   SocketSink(const SocketSink&) = delete;
   SocketSink& operator=(const SocketSink&) = delete;
 
-  // Takes in who wants to connect, and lets go who left.
+  // Lets go who left, and takes in who wants to connect.
   void accept();
   // Sends to all; returns how many were disconnected because they did not keep up.
   int send(std::string_view message);
   int readers() const { return static_cast<int>(readers_.size()); }
 
  private:
+  void let_go(std::size_t reader);
+
   UnixListener listener_;
-  std::vector<int> readers_;
+  std::vector<pollfd> readers_;
 };
 
 }  // namespace unina

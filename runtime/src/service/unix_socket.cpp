@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -30,6 +31,12 @@ const sockaddr* generic(const sockaddr_un& address) {
 
 std::string reason() { return std::strerror(errno); }
 
+// Of what stands at the path; 0 where nothing does.
+ino_t inode_at(const std::string& path) {
+  struct stat status{};
+  return lstat(path.c_str(), &status) == 0 ? status.st_ino : 0;
+}
+
 // Removes a socket that nobody listens at.
 void remove_abandoned(const std::string& path, const sockaddr_un& address, int type) {
   struct stat status{};
@@ -44,6 +51,9 @@ void remove_abandoned(const std::string& path, const sockaddr_un& address, int t
   if (connected != 0 && why == ECONNREFUSED) {
     unlink(path.c_str());
     return;
+  }
+  if (connected != 0 && why != EAGAIN && why != EPROTOTYPE) {
+    throw Error(path + ": whether somebody listens there cannot be seen: " + std::strerror(why));
   }
   throw Error(path + ": another process listens there; stop it or configure another path");
 }
@@ -62,10 +72,13 @@ UnixListener::UnixListener(std::string path, int type, mode_t mode) : path_(std:
     close(descriptor_);
     throw Error(path_ + ": cannot listen there: " + why);
   }
+  inode_ = inode_at(path_);
 }
 
 UnixListener::~UnixListener() {
-  unlink(path_.c_str());  // first: once it is closed, the path may be another process's
+  // Somebody may have put another socket there. Removed first: once this one is closed, the path
+  // may be another process's.
+  if (inode_at(path_) == inode_) unlink(path_.c_str());
   close(descriptor_);
 }
 
@@ -76,6 +89,9 @@ int UnixListener::accept() const {
 int connect_unix(const std::string& path, int type) {
   const sockaddr_un address = address_of(path);
   const int descriptor = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+  // A service that hangs takes no connections, and its queue may be full.
+  const timeval patience{10, 0};
+  setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (descriptor < 0 || connect(descriptor, generic(address), sizeof address) != 0) {
     const std::string why = reason();
     if (descriptor >= 0) close(descriptor);

@@ -25,9 +25,10 @@ class UnixListener {
  private:
   std::string path_;
   int descriptor_ = -1;
+  ino_t inode_ = 0;
 };
 
-// Connects to a socket. Throws Error.
+// Connects to a socket; gives up after 10 s. Throws Error.
 int connect_unix(const std::string& path, int type);
 
 }  // namespace unina
