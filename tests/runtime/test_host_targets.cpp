@@ -6,6 +6,7 @@
 #include <fstream>
 #include <limits>
 #include <map>
+#include <ostream>
 #include <random>
 #include <set>
 #include <string>
@@ -28,6 +29,8 @@ struct Kernel {
   std::int64_t highway;
   const ConvTarget* (*conv)(Pointwise pointwise);
 };
+
+void PrintTo(const Kernel& kernel, std::ostream* to) { *to << kernel.name; }  // in messages
 
 std::vector<Kernel> kernels_of_this_cpu() {
   std::vector<Kernel> kernels;
