@@ -5,7 +5,6 @@ Exit code 0 good, 1 the answer is no (faults, duplicates across splits), 2 can't
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unina.cli.data_convert import add_convert, add_split, progress_bar
+from unina.cli.exit_code import exit_code
 from unina.data.duplicates import DISTANCE, Pair, find_duplicates
 from unina.data.faults import DataError, Fault
 from unina.data.formats import FORMATS
@@ -38,23 +38,16 @@ console = Console()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     arguments = parser().parse_args(argv)
-    command: Callable[[argparse.Namespace], int] = arguments.command
-    try:
-        code = command(arguments)
-        sys.stdout.flush()  # a pipe that is closed must be noticed here, not by the interpreter at its end
-        return code
-    except DataError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # `… | head` has read enough; what is still in the buffer goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        print(f"unina-data: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nunina-data: stopped; nothing was written", file=sys.stderr)
-        return 130
+
+    def work() -> int:
+        try:
+            command: Callable[[argparse.Namespace], int] = arguments.command
+            return command(arguments)
+        except DataError as error:
+            print(error, file=sys.stderr)  # its lines begin with file and line, as editors want them
+            return 2
+
+    return exit_code("unina-data", work, refusals=())
 
 
 def parser() -> argparse.ArgumentParser:

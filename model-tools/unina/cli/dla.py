@@ -4,7 +4,6 @@ Exit code 0 good, 1 the answer is no, 2 can't say.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -16,6 +15,7 @@ from unina.cli.dla_lint_cache import add_lint_cache
 from unina.cli.dla_rules import add_rules
 from unina.cli.dla_search import add_search
 from unina.cli.dla_vectors import add_vectors
+from unina.cli.exit_code import exit_code
 from unina.dla.graph import GraphError
 from unina.dla.network import NetworkError
 from unina.dla.scales import ScaleError
@@ -37,22 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     arguments = parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
-    try:
-        code = command(arguments)
-        sys.stdout.flush()  # a pipe that is closed must be noticed here, not by the interpreter at its end
-        return code
-    except (GraphError, NetworkError, ScaleError) as error:
-        print(f"unina-dla: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # `… | head` has read enough; what is still in the buffer goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        print(f"unina-dla: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nunina-dla: stopped; nothing was written", file=sys.stderr)
-        return 130
+    return exit_code("unina-dla", lambda: command(arguments), refusals=(GraphError, NetworkError, ScaleError))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from unina.cli.exit_code import exit_code
+
 EXAMPLES = """\
 examples:
   unina-eval cones.unina --data cones/data.yaml
@@ -30,14 +32,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(words)
     from unina.cli.eval_run import run  # noqa: PLC0415 (torch takes seconds to load: --help need not wait)
 
-    try:
-        return run(options)
-    except (ValueError, OSError) as error:
-        print(f"unina-eval: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("unina-eval: stopped", file=sys.stderr)
-        return 130
+    return exit_code("unina-eval", lambda: run(options), stopped="stopped")
 
 
 def build_parser() -> argparse.ArgumentParser:

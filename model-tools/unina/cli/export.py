@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from unina.cli.exit_code import exit_code
+
 if TYPE_CHECKING:  # torch and ONNX Runtime take seconds to load: --help and a mistyped option need not wait
     from unina.export import ExportResult
     from unina.export.precision import NotAccurate
@@ -36,28 +38,7 @@ which; nothing is left behind).
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
     arguments = parser().parse_args(argv)
-    from unina.export.precision import NotAccurate  # noqa: PLC0415
-
-    try:
-        result = _export(arguments)
-    except NotAccurate as error:
-        _report_failure(error, as_json=arguments.json)
-        print(f"unina-export: {error}; nothing was written", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"unina-export: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except ValueError as error:
-        print(f"unina-export: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nunina-export: stopped; nothing was written", file=sys.stderr)
-        return 130
-    if arguments.json:
-        print(json.dumps(result.to_json(), indent=2))
-    else:
-        _report(result)
-    return 0
+    return exit_code("unina-export", lambda: _run(arguments))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -118,6 +99,22 @@ def parser() -> argparse.ArgumentParser:
     add("--no-accuracy", action="store_true", help="do not score the stages on val: faster, says less")
     add("--json", action="store_true", help="print one JSON object instead of tables")
     return top
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from unina.export.precision import NotAccurate  # noqa: PLC0415
+
+    try:
+        result = _export(arguments)
+    except NotAccurate as error:
+        _report_failure(error, as_json=arguments.json)
+        print(f"unina-export: {error}; nothing was written", file=sys.stderr)
+        return 1
+    if arguments.json:
+        print(json.dumps(result.to_json(), indent=2))
+    else:
+        _report(result)
+    return 0
 
 
 def _export(arguments: argparse.Namespace) -> "ExportResult":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from rich.console import Console
 
+from unina.cli.exit_code import STOPPED, exit_code
 from unina.data.whole import write_whole
 from unina.dla.platforms import POWER_MODES
 
@@ -42,19 +43,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, training = parser().parse_known_args(argv)
     from unina.train.trainer import Interrupted, TrainingError  # noqa: PLC0415
 
-    try:
-        return _run(arguments, training)
-    except OSError as error:
-        print(f"unina-prune: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-    except (ValueError, TrainingError) as error:
-        print(f"unina-prune: {error}", file=sys.stderr)
-    except Interrupted as stop:
-        print(f"unina-prune: training {stop}; go on with the same command and --resume", file=sys.stderr)
-        return 130
-    except KeyboardInterrupt:
-        print("unina-prune: stopped; --resume goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 2
+    def work() -> int:
+        try:
+            return _run(arguments, training)
+        except Interrupted as stop:
+            print(f"unina-prune: training {stop}; go on with the same command and --resume", file=sys.stderr)
+            return STOPPED
+
+    stopped = "stopped; --resume goes on from the last checkpoint"
+    return exit_code("unina-prune", work, stopped, refusals=(ValueError, TrainingError))
 
 
 def parser() -> argparse.ArgumentParser:
