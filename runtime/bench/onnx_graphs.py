@@ -68,10 +68,21 @@ def selection(graph: GraphWriter, op: dict[str, Any], inputs: list[str], output:
     return graph.node("Resize", [inputs[0], "", factors], output, **attributes)
 
 
-def integer_graph(network: Network) -> bytes:
-    """int8 in, int8 out: QLinearConv, then Relu on int8; QLinearAdd where tensors are added."""
+def integer_graph(network: Network, activations: str = "int8") -> bytes:
+    """Integers in and out: QLinearConv, then ReLU on integers; QLinearAdd where tensors are added.
+
+    activations: "int8", or "uint8" for the same values with 128 added, for which ONNX Runtime has its fast kernels.
+    """
     graph = GraphWriter()
-    one, zero = graph.constant("one", np.float32(1)), graph.constant("zero", np.int8(0))
+    element, nothing = (TensorProto.INT8, np.int8(0)) if activations == "int8" else (TensorProto.UINT8, np.uint8(128))
+    one, zero = graph.constant("one", np.float32(1)), graph.constant("zero", nothing)
+
+    def relu(source: str, output: str) -> None:
+        if activations == "int8":
+            graph.node("Relu", [source], output)
+        else:
+            graph.node("Clip", [source, zero], output)
+
     for op in network.ops:
         output = op["output"]
         raw = f"{output}:raw" if op.get("relu") else output
@@ -87,13 +98,12 @@ def integer_graph(network: Network) -> bytes:
             a, b = op["inputs"]
             graph.node("QLinearAdd", [a, m, zero, b, m, zero, one, zero], raw, domain="com.microsoft")
         elif op["type"] == "relu":
-            graph.node("Relu", op["inputs"], output)
+            relu(op["inputs"][0], output)
         else:
             selection(graph, op, op["inputs"], output)
         if op.get("relu"):
-            graph.node("Relu", [raw], output)
-    int8 = TensorProto.INT8
-    return graph.model(values(network, network.inputs, int8), values(network, network.outputs, int8))
+            relu(raw, output)
+    return graph.model(values(network, network.inputs, element), values(network, network.outputs, element))
 
 
 def qdq_graph(network: Network) -> bytes:
