@@ -54,6 +54,12 @@ void add_detector_flags(CLI::App& app, DetectorFlags& flags) {
       ->transform(CLI::Transformer(devices).description(""))
       ->check(CLI::Range(-1, 1).description(""))
       ->group(kGroup);
+  app.add_option("--preprocess", options.preprocess,
+                 "What makes the network's input of a picture: cpu, or gpu for cudla-hybrid and "
+                 "tensorrt in a build with CUDA")
+      ->check(CLI::IsMember({"cpu", "gpu"}))
+      ->capture_default_str()
+      ->group(kGroup);
   app.add_option("--threads", options.threads, "Threads of the host accelerator, 1 to 256")
       ->capture_default_str()
       ->group(kGroup);

@@ -1,7 +1,9 @@
 #include "unina/detector.h"
 
-#include <chrono>
+#include <utility>
 
+#include "cuda/kept.h"
+#include "preprocess/gpu_letterbox.h"
 #include "printable.h"
 #include "unina/accelerators.h"
 #include "unina/error.h"
@@ -9,9 +11,8 @@
 namespace unina {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double milliseconds(Clock::time_point begin, Clock::time_point end) {
+double milliseconds(std::chrono::steady_clock::time_point begin,
+                    std::chrono::steady_clock::time_point end) {
   return std::chrono::duration<double, std::milli>(end - begin).count();
 }
 
@@ -42,6 +43,11 @@ Detector::Detector(const std::string& bundle, const DetectorOptions& options)
       accelerator_(
           make_accelerator(choice_.name, bundle_, options.threads, options.dla, options.tensorrt)) {
   prepare(options.score_threshold);
+  if (options.preprocess == "gpu") {
+    use_gpu();
+  } else if (options.preprocess != "cpu") {
+    throw Error("preprocess " + printable(options.preprocess) + ": expected cpu or gpu");
+  }
 }
 
 Detector::Detector(Bundle bundle, std::unique_ptr<Accelerator> accelerator,
@@ -50,6 +56,15 @@ Detector::Detector(Bundle bundle, std::unique_ptr<Accelerator> accelerator,
       choice_{accelerator->name(), true, "the caller made it"},
       accelerator_(std::move(accelerator)) {
   prepare(score_threshold);
+}
+
+void Detector::use_gpu() {
+  if (!accelerator_->gpu_sees_input()) {
+    throw Error("preprocess gpu: accelerator " + accelerator_->name() +
+                " reads its input from memory that no GPU sees; take preprocess cpu, or "
+                "cudla-hybrid or tensorrt");
+  }
+  gpu_letterbox_ = GpuLetterbox::make(manifest().pixels, input_);
 }
 
 void Detector::prepare(std::optional<float> score_threshold) {
@@ -77,16 +92,34 @@ Detections Detector::detect(const ImageView& image) {
   return found;
 }
 
-void Detector::detect(const ImageView& image, Detections& found) {
-  const Clock::time_point begin = Clock::now();
+Detector::Clock::time_point Detector::infer_from_cpu(const ImageView& image) {
   if (!letterbox_ || !letterbox_->fits(image)) {
     letterbox_.emplace(image.width, image.height, manifest().pixels, input_.format, image.format);
   }
   letterbox_->write(image, input_.data);
   const Clock::time_point written = Clock::now();
   accelerator_->infer();
+  return written;
+}
+
+Detector::Clock::time_point Detector::infer_from_gpu(const ImageView& image) {
+  gpu_letterbox_->take(image);
+  try {
+    accelerator_->infer_on(*gpu_letterbox_);
+  } catch (...) {
+    // The kernel may still read what the letterbox owns.
+    keep_for_ever(std::exchange(gpu_letterbox_, GpuLetterbox::make(manifest().pixels, input_)));
+    throw;
+  }
+  return gpu_letterbox_->enqueued();
+}
+
+void Detector::detect(const ImageView& image, Detections& found) {
+  const Clock::time_point begin = Clock::now();
+  const Clock::time_point written = gpu_letterbox_ ? infer_from_gpu(image) : infer_from_cpu(image);
   const Clock::time_point inferred = Clock::now();
-  decoder_->decode(maps_, letterbox_->placement(), found);
+  decoder_->decode(maps_, gpu_letterbox_ ? gpu_letterbox_->placement() : letterbox_->placement(),
+                   found);
   const Clock::time_point decoded = Clock::now();
   times_ = {milliseconds(begin, written), milliseconds(written, inferred),
             milliseconds(inferred, decoded)};

@@ -5,10 +5,15 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "cuda_preprocess/letterbox_thread.h"
+#ifdef UNINA_STANDIN_CUDART
+#include "standins/state.h"
+#endif
 
 namespace {
 
@@ -18,11 +23,27 @@ using unina::PixelFormat;
 using unina::SourcePixels;
 
 int live_allocations = 0;
+cudaError_t last = cudaSuccess;
 struct Launch {
   dim3 grid, block;
   std::size_t shared;
   void* stream;
 } configured;
+
+#ifdef UNINA_STANDIN_CUDART
+// With the stand-in of libcudart: its faults, and its streams, where a kernel runs behind what they
+// hold already.
+bool fails(const char* function) { return standin::called(function).has_value(); }
+bool enqueue(void* stream, const std::function<void()>& work) {
+  return standin::enqueue(stream, work);
+}
+#else
+bool fails(const char*) { return false; }
+bool enqueue(void*, const std::function<void()>& work) {
+  work();
+  return true;
+}
+#endif
 
 // Kernels by the address that the compiler's host stub launches; filled before main().
 std::map<const void*, std::string>& kernels() {
@@ -30,11 +51,16 @@ std::map<const void*, std::string>& kernels() {
   return names;
 }
 
+// A kernel's arguments, which are gone when the launch returns.
+struct Arguments {
+  LetterboxPlan plan;
+  SourcePixels source;
+  std::int8_t* tensor;
+};
+
 template <PixelFormat format>
-void play(const Launch& launch, void** arguments) {
-  const auto& plan = *static_cast<const LetterboxPlan*>(arguments[0]);
-  const auto& source = *static_cast<const SourcePixels*>(arguments[1]);
-  auto* tensor = *static_cast<std::int8_t**>(arguments[2]);
+void play(const Launch& launch, const Arguments& arguments) {
+  const auto& [plan, source, tensor] = arguments;
   for (unsigned block_y = 0; block_y < launch.grid.y; ++block_y)
     for (unsigned block_x = 0; block_x < launch.grid.x; ++block_x)
       for (unsigned y = 0; y < launch.block.y; ++y)
@@ -90,14 +116,18 @@ cudaError_t cudaLaunchKernel(const void* stub, dim3 grid, dim3 block, void** arg
   const auto found = kernels().find(stub);
   if (found == kernels().end()) return cudaErrorInvalidDeviceFunction;
   if (block.x * block.y != 256 || block.z != 1 || grid.z != 1) return cudaErrorInvalidConfiguration;
-  constexpr void (*kPlay[])(const Launch&, void**) = {
+  if (fails("cudaLaunchKernel")) return last = cudaErrorLaunchFailure;
+  const Arguments copied = {*static_cast<const LetterboxPlan*>(arguments[0]),
+                            *static_cast<const SourcePixels*>(arguments[1]),
+                            *static_cast<std::int8_t**>(arguments[2])};
+  constexpr void (*kPlay[])(const Launch&, const Arguments&) = {
       play<PixelFormat::kBgr>, play<PixelFormat::kRgba>, play<PixelFormat::kNv12>,
       play<PixelFormat::kUyvy>};
   for (int format = 0; format < 4; ++format) {
     const std::string mangled = "letterbox_kernelILNS_11PixelFormatE" + std::to_string(format);
     if (found->second.find(mangled) == std::string::npos) continue;
-    kPlay[format](launch, arguments);
-    return cudaSuccess;
+    return enqueue(stream, [=] { kPlay[format](launch, copied); }) ? cudaSuccess
+                                                                   : cudaErrorInvalidResourceHandle;
   }
   return cudaErrorInvalidDeviceFunction;
 }
@@ -112,6 +142,7 @@ cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void*
 // --- what programs call -------------------------------------------------------------------------
 
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
+  if (fails("cudaMalloc")) return cudaErrorMemoryAllocation;
   *data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (*data == nullptr) return cudaErrorMemoryAllocation;
   ++live_allocations;
@@ -123,6 +154,7 @@ cudaError_t cudaFree(void* data) {
   return cudaSuccess;
 }
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind) {
+  if (fails("cudaMemcpy")) return cudaErrorInvalidValue;
   std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
@@ -130,7 +162,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
   return cudaSuccess;
 }
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return std::exchange(last, cudaSuccess); }
 const char* cudaGetErrorString(cudaError_t) { return "an error of the stand-in"; }
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
   *stream = nullptr;

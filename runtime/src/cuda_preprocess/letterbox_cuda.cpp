@@ -67,6 +67,8 @@ struct CudaLetterbox::Tables {
     plan.columns = columns.get();
     plan.rows = rows.get();
     plan.stored = stored.get();
+    // A copy from the CPU's memory may still be under way, and other streams do not wait for it.
+    check(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
   }
 
   LetterboxDefinition definition;

@@ -126,11 +126,15 @@ CudlaHybrid::~CudlaHybrid() {
   }
 }
 
-void CudlaHybrid::submit_and_wait() {
+void CudlaHybrid::submit_and_wait(InputWriter* writer) {
   Session& session = *session_;
   // The current device belongs to the thread, and infer() may be called from any.
   session.cuda.require("cudaSetDevice", session.cuda.cudaSetDevice(kGpu));
   const auto submit = [&] {
+    // On the same stream, so the DLA begins when the input is written.
+    if (writer != nullptr) {
+      writer->enqueue(session.stream->get(), session.buffers.front()->device());
+    }
     cudlaTask task{};
     task.moduleHandle = session.module->get();
     task.outputTensor = session.task_outputs.data();
@@ -152,7 +156,15 @@ void CudlaHybrid::submit_and_wait() {
 
 void CudlaHybrid::infer() {
   try {
-    submit_and_wait();
+    submit_and_wait(nullptr);
+  } catch (const Error& error) {
+    throw Error(options_.loadable + ": " + error.what());
+  }
+}
+
+void CudlaHybrid::infer_on(InputWriter& writer) {
+  try {
+    submit_and_wait(&writer);
   } catch (const Error& error) {
     throw Error(options_.loadable + ": " + error.what());
   }

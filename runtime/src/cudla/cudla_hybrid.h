@@ -31,6 +31,8 @@ class CudlaHybrid final : public Accelerator {
   // submit, synchronise. Throws Error. After a timeout every call throws: the DLA may still write
   // into the buffers, and only a new process gets a core that is known to be idle.
   void infer() override;
+  bool gpu_sees_input() const override { return true; }
+  void infer_on(InputWriter& writer) override;
 
   // unregister, unload, destroy. Throws Error naming the calls that failed, after all were made.
   // Once; after it only the destructor may be called.
@@ -41,7 +43,7 @@ class CudlaHybrid final : public Accelerator {
   CudlaHybrid(const DlaOptions& options, const Manifest& manifest,
               const std::vector<std::uint8_t>& loadable);
 
-  void submit_and_wait();
+  void submit_and_wait(InputWriter* writer);
 
   DlaOptions options_;
   std::unique_ptr<Session> session_;

@@ -19,6 +19,8 @@ class RegisteredBuffer {
   RegisteredBuffer& operator=(const RegisteredBuffer&) = delete;
 
   void* host() const { return memory_.host(); }
+  // Where a GPU sees it.
+  void* device() const { return memory_.device(); }
   // What a task calls the buffer.
   std::uint64_t* registered() const { return registered_; }
 

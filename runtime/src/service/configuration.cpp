@@ -60,6 +60,10 @@ void set_accelerator(Configuration& c, const std::string& text) {
   c.accelerator = text;
 }
 
+void set_preprocess(Configuration& c, const std::string& text) {
+  c.preprocess = choice<const char*>(text, {{"cpu", "cpu"}, {"gpu", "gpu"}});
+}
+
 void set_threshold(Configuration& c, const std::string& text) {
   char* end = nullptr;
   const float value = std::strtof(text.c_str(), &end);
@@ -113,6 +117,8 @@ const std::vector<ConfigurationKey>& configuration_keys() {
       {"bundle", "DIR", "The model: a .unina directory", true, UNINA_TEXT(bundle)},
       {"accelerator", "NAME", "What runs the network; auto takes the best there is", true,
        set_accelerator, [](const Configuration& c) { return c.accelerator; }},
+      {"preprocess", "DEVICE", "What makes the network's input of a picture: cpu or gpu", true,
+       set_preprocess, [](const Configuration& c) { return c.preprocess; }},
       {"threads", "N", "Threads of the host accelerator, 1 to 256", true,
        UNINA_INTEGER(threads, 1, 256)},
       {"dla", "CORE", "DLA core: 0 or 1", true, UNINA_INTEGER(dla.core, 0, 1)},

@@ -17,6 +17,7 @@ namespace unina {
 struct Configuration {
   std::string bundle;
   std::string accelerator = "auto";
+  std::string preprocess = "cpu";
   int threads = 1;
   DlaOptions dla;
   TensorRtOptions tensorrt;

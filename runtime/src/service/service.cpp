@@ -94,6 +94,7 @@ std::unique_ptr<Detector> Service::make_detector(const Configuration& configurat
   DetectorOptions options;
   options.accelerator = configuration.accelerator;
   options.score_threshold = configuration.score_threshold;
+  options.preprocess = configuration.preprocess;
   options.threads = configuration.threads;
   options.dla = configuration.dla;
   options.tensorrt = configuration.tensorrt;

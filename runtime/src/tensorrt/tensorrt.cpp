@@ -175,11 +175,12 @@ TensorRt::~TensorRt() {
   }
 }
 
-void TensorRt::run() {
+void TensorRt::run(InputWriter* writer) {
   Session& s = *session_;
   // The current device belongs to the thread, and infer() may be called from any.
   s.cuda.require("cudaSetDevice", s.cuda.cudaSetDevice(kGpu));
   const auto submit = [&] {
+    if (writer != nullptr) writer->enqueue(s.stream->get(), s.buffers.front()->device());
     if (s.graph) {
       s.graph->launch(s.stream->get());
     } else {
@@ -194,6 +195,14 @@ void TensorRt::run() {
 void TensorRt::infer() {
   try {
     run();
+  } catch (const Error& error) {
+    throw Error(options_.engine + ": " + error.what());
+  }
+}
+
+void TensorRt::infer_on(InputWriter& writer) {
+  try {
+    run(&writer);
   } catch (const Error& error) {
     throw Error(options_.engine + ": " + error.what());
   }

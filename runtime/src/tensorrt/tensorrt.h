@@ -26,6 +26,8 @@ class TensorRt final : public Accelerator {
 
   // Throws Error. After a timeout every call throws: the GPU may still write into the buffers.
   void infer() override;
+  bool gpu_sees_input() const override { return true; }
+  void infer_on(InputWriter& writer) override;
 
   // Throws Error naming the calls that failed, after all were made. Once; after it only the
   // destructor may be called.
@@ -35,8 +37,8 @@ class TensorRt final : public Accelerator {
   struct Session;
   TensorRt(const TensorRtOptions& options, const Manifest& manifest,
            std::unique_ptr<TrtRuntime> runtime, const std::vector<std::uint8_t>& plan);
-  // Puts one frame on the stream, waits for it.
-  void run();
+  // Puts one frame on the stream, behind what `writer` puts there, and waits for it.
+  void run(InputWriter* writer = nullptr);
   // After it, run() launches a graph.
   void capture();
 
