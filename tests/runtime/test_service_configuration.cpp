@@ -72,6 +72,8 @@ TEST_F(ConfigurationFile, ABadLineIsNamed) {
            {"threads = 99999999999999999999", "expected 1 to 256"},
            {"stale_ms = 3", "stale_ms stands here for the second time"},
            {"accelerator = 'gpu9'", "accelerator: 'gpu9': this build has auto"},
+           {"preprocess = 'tpu'", "preprocess: 'tpu': expected one of cpu, gpu"},
+           {"ring = 'a\x01'", "text has a control character, '\\x01'"},
            {"score_threshold = 1.5", "score_threshold: '1.5': expected a score from 0 to 1"},
            {"score_threshold = nan", "value 'nan'; text stands in quotes, a number does not"},
            {"mode = '0999'", "mode: '0999': expected permissions in octal"},

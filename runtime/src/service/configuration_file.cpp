@@ -94,6 +94,9 @@ class Line {
         ++at_;
         return text;
       }
+      if (static_cast<unsigned char>(text_[at_]) < 0x20 && text_[at_] != '\t') {
+        throw Error("text has a control character, " + printable(std::string(1, text_[at_])));
+      }
       text += quote == '"' && text_[at_] == '\\' ? escaped() : text_[at_];
     }
     throw Error("text has no closing quote");

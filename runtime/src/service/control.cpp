@@ -173,7 +173,7 @@ std::string ask(const std::string& path, const std::string& request) {
   close(connection);
   const std::size_t end = answer.find('\n');
   if (end != std::string::npos && answer.rfind("error ", 0) == 0) {
-    throw Error(path + ": " + answer.substr(6, end - 6));
+    throw Error(path + ": " + one_line(answer.substr(6, end - 6)));
   }
   if (end == std::string::npos || answer.rfind("ok ", 0) != 0 ||
       std::strtoull(answer.c_str() + 3, nullptr, 10) != answer.size() - end - 1) {

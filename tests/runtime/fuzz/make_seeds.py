@@ -4,6 +4,7 @@ What a fuzzer found later lies beside them under names of its own and is kept.
 """
 
 import json
+import re
 import struct
 import sys
 import tempfile
@@ -64,8 +65,51 @@ def split_file(content: bytes) -> bytes:
     return b"h" + content[12 : 12 + length] + b"\0" + content[start:]
 
 
+def configuration_seeds() -> dict[str, bytes]:
+    """Each key once; and what a line may look like."""
+    shipped = (HERE.parents[2] / "runtime" / "etc" / "detector.toml").read_text(encoding="utf-8")
+    keys = "\n".join(re.sub(r"^#(?=[a-z_]+ = )", "", line) for line in shipped.splitlines() if " = " in line)
+    odd = '\tbundle=\'b\'#\r\n source = "video:a\\\\b\\t?fps=30&loop=1" # "\n\nstale_ms=+20\nscore_threshold = 5e-1\n'
+    return {"keys": keys.encode(), "odd": odd.encode()}
+
+
+def message_seeds() -> dict[str, bytes]:
+    """The first byte says which: see fuzz_message.cpp."""
+    detection = struct.pack("<B5f", 1, 0.5, 1.5, -2.0, 1e9, float("nan"))
+    report = struct.pack("<QqI", 7, 1 << 60, 1280)
+    return {
+        **{name: b"q" + name.encode() + b"\n" for name in ("status", "metrics", "snapshot")},
+        "http": b"qGET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "no_request": "qHallo Fahrer \u00fc\n".encode() + bytes(range(20)),
+        "answer": b"aok 19\n" + b'{"status": "1 fps"}',
+        "refusal": b"aerror no picture came\n",
+        "message": b"m" + "blue_cone\0\u00fcber\0a/b.png\0".encode() + report + 3 * detection,
+        "no_text": b"m\xff\0\xed\xa0\x80\0\xf4\x90\xf0\x9f\x98\0" + report + detection,
+    }
+
+
+def frames_seeds() -> dict[str, bytes]:
+    """Headers of rings with two pictures, in a file of 128 KiB: see unina/frame_ring.h."""
+
+    def header(form: int, slots: int, width: int, height: int, stride: int) -> bytes:
+        fields = struct.pack("<8sIIQIIIIII16x", b"UNINAFR1", 1, 1600, 24576, slots, width, height, stride, form, 1)
+        states = [struct.pack("<IIQq", state, 0, number, 1000) for number, state in enumerate((2, 0, 3, 2, 1))]
+        return (fields + b"".join(states)).ljust(1600, b"\0")
+
+    bgr, nv12 = header(0, 5, 64, 48, 256), header(2, 5, 100, 40, 128)
+    return {
+        "bgr": bgr,
+        "nv12": nv12,
+        "uyvy": header(3, 5, 98, 40, 200),
+        "changed": nv12 + header(0, 64, 8192, 8192, 32768),
+    }
+
+
 def main() -> None:
     seeds: dict[str, bytes] = {
+        **{f"configuration/{name}": seed for name, seed in configuration_seeds().items()},
+        **{f"message/{name}": seed for name, seed in message_seeds().items()},
+        **{f"frames/{name}": seed for name, seed in frames_seeds().items()},
         "loadable/operators": split(every_operator()),
         "loadable/promoted": split(promoted()),
         "loadable/file": b"f" + loadable_bytes(promoted()),
