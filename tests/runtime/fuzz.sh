@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Fuzzes what reads bundles, configurations and sockets, with sanitizers: fuzz.sh [SECONDS_EACH [TARGET...]]. Findings are
-# written to build/fuzz/findings; the corpus of the repository is read, never changed. With clang it is libFuzzer, which
-# looks where the code goes; without, random changes of the corpus under g++'s sanitizers, which finds less.
+# Fuzzes what reads bundles, configurations, sockets and rings of pictures, with sanitizers: fuzz.sh [SECONDS_EACH
+# [TARGET...]]. Findings are written to build/fuzz/findings; the corpus of the repository is read, never changed. With
+# clang it is libFuzzer, which looks where the code goes; without, random changes of the corpus under g++'s sanitizers,
+# which finds less.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
