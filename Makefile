@@ -3,6 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 DATA ?=
+export KAS_WORK_DIR ?= $(HOME)/unina-image
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -20,6 +21,13 @@ test: setup lint ## everything that fits in 15 minutes
 test-long: setup ## sanitizers, fuzzing and soaks (about half an hour)
 	@./tests/runtime/sanitize.sh && ./tests/runtime/fuzz.sh && .venv/bin/python -m pytest -q tests -m long
 
+test-layers: setup ## the image's layers; with OE_SOURCES=folder of upstream clones, all of the build short of compiling
+	@.venv/bin/python -m pytest -q tests/layers $(if $(OE_SOURCES),,-m "not long")
+
+image-qemu: setup ## builds the image for an emulated ARM machine and runs it (hours, and 100 GB)
+	@mkdir -p $(KAS_WORK_DIR) && PATH="$(CURDIR)/.venv/bin:$$PATH" && kas build kas/qemuarm64.yml \
+	  && kas shell kas/qemuarm64.yml -c 'truncate -s ">4G" data.img && runqemu nographic slirp'
+
 lint: setup ## ruff, mypy (strict) and clang-format
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check --quiet . && .venv/bin/mypy
 	@git ls-files '*.cpp' '*.h' | xargs .venv/bin/clang-format --dry-run -Werror
@@ -31,5 +39,5 @@ bench: setup ## engine speed beside ONNX Runtime and OpenVINO; with DATA=…, tr
 clean: ## removes build/ and .venv/
 	@rm -rf build .venv
 
-.PHONY: help setup demo test test-long lint bench clean
+.PHONY: help setup demo test test-long test-layers image-qemu lint bench clean
 .DEFAULT_GOAL := help

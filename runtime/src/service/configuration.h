@@ -19,9 +19,7 @@ struct Configuration {
   std::string accelerator = "auto";
   std::string preprocess = "cpu";
   int threads = 1;
-  std::string dla = "0";  // core: 0, 1 or both
-  std::string dla_loadable, dla1_loadable;
-  int dla_timeout_ms = DlaOptions().timeout_ms;
+  DlaOptions dla;
   TensorRtOptions tensorrt;
   std::optional<float> score_threshold;
 
@@ -42,7 +40,6 @@ struct Configuration {
   int status_ms = 1000;
 
   unsigned mode_bits() const;
-  std::vector<DlaOptions> dla_cores() const;
 };
 
 struct ConfigurationKey {

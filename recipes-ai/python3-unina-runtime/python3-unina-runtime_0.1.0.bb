@@ -1,0 +1,41 @@
+SUMMARY = "Python face of the cone detector"
+DESCRIPTION = "The package unina_runtime: a thin binding to the same C++ code that the detector's service runs."
+
+require recipes-ai/unina/unina-source.inc
+
+DEPENDS += "cli11 highway nlohmann-json opencv openssl python3 python3-pybind11"
+
+SRC_URI += "file://runtime;subdir=${BP}"
+
+inherit cmake pkgconfig python3native python3targetconfig
+
+OECMAKE_SOURCEPATH = "${S}/runtime"
+
+EXTRA_OECMAKE = "\
+    -DUNINA_GSTREAMER=OFF \
+    -DUNINA_PYTHON=ON \
+    -DUNINA_PYTHON_DIR=${PYTHON_SITEPACKAGES_DIR} \
+    -DUNINA_WERROR=OFF \
+"
+OECMAKE_TARGET_COMPILE = "_unina"
+
+# The programs are unina-runtime's.
+do_install() {
+    DESTDIR="${D}" cmake --install ${B} --component python
+}
+
+FILES:${PN} += "${PYTHON_SITEPACKAGES_DIR}/unina_runtime"
+
+# Modules of the standard library that unina_runtime imports, in the packages that OpenEmbedded splits it into.
+RDEPENDS:${PN} = "\
+    python3-core \
+    python3-crypt \
+    python3-ctypes \
+    python3-fcntl \
+    python3-io \
+    python3-json \
+    python3-mmap \
+    python3-numpy \
+    python3-resource \
+    python3-tomllib \
+"

@@ -1,0 +1,34 @@
+SUMMARY = "The detector's bundle that the image ships"
+DESCRIPTION = "A bundle (.unina): network, calibration, integer form and manifest. cones.unina by default; UNINA_BUNDLE \
+               names another one. The manifest is checked when the package is built."
+
+require recipes-ai/unina/unina-source.inc
+
+# A .unina folder anywhere on the build host, for instance in local.conf or a kas overlay:
+#   UNINA_BUNDLE = "/home/me/ours.unina"
+UNINA_BUNDLE ??= "${UNINA_SOURCES}/recipes-ai/unina-model/files/cones.unina"
+
+# Name and folder apart: the name is part of the signature, the place is not, the content always is.
+UNINA_BUNDLE_NAME = "${@os.path.basename(d.getVar('UNINA_BUNDLE').rstrip('/'))}"
+UNINA_BUNDLE_NAME[vardepvalue] = "${UNINA_BUNDLE_NAME}"
+FILESEXTRAPATHS:prepend := "${@os.path.dirname(d.getVar('UNINA_BUNDLE').rstrip('/'))}:"
+
+SRC_URI += "\
+    file://${UNINA_BUNDLE_NAME};subdir=${BP} \
+    file://check_bundle.py;subdir=${BP} \
+"
+
+inherit allarch
+
+do_configure[noexec] = "1"
+
+do_compile() {
+    python3 ${S}/check_bundle.py ${S}/${UNINA_BUNDLE_NAME} || bbfatal "${UNINA_BUNDLE_NAME} does not go into an image"
+}
+
+do_install() {
+    install -d ${D}${datadir}/unina/bundles/${UNINA_BUNDLE_NAME}
+    install -m 0644 ${S}/${UNINA_BUNDLE_NAME}/* ${D}${datadir}/unina/bundles/${UNINA_BUNDLE_NAME}/
+}
+
+FILES:${PN} += "${datadir}/unina/bundles"

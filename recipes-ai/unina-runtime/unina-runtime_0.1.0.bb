@@ -1,0 +1,79 @@
+SUMMARY = "Integer cone detector for the DLA: service, benchmark, first-boot compiler"
+DESCRIPTION = "Runs detector bundles: letterbox, DLA, GPU or integer host engine, decoder, and a systemd service that \
+               publishes detections. One cmake --install lays out programs, units, users, device rules and configuration."
+
+require recipes-ai/unina/unina-source.inc
+
+DEPENDS += "cli11 highway nlohmann-json opencv openssl"
+
+SRC_URI += "file://runtime;subdir=${BP}"
+
+inherit cmake pkgconfig systemd useradd
+
+OECMAKE_SOURCEPATH = "${S}/runtime"
+
+# Accelerators: host is always there; cudla is there, too, and finds its libraries when it runs.
+#   cudla     compile the DLA's code against NVIDIA's own headers, not our declarations of them
+#   tensorrt  the accelerator tensorrt (GPU, or a DLA core through TensorRT)
+# Sources: images, video and frames are always there.
+#   gstreamer cameras and every other pipeline of GStreamer
+PACKAGECONFIG ??= "gstreamer"
+PACKAGECONFIG[cudla] = "-DUNINA_SDK=real \
+                        -DUNINA_CUDA_INCLUDE=${UNINA_CUDA_HEADERS} -DUNINA_CUDLA_INCLUDE=${UNINA_CUDA_HEADERS},-DUNINA_SDK=minimal,cuda-cudart libcudla"
+PACKAGECONFIG[tensorrt] = "-DUNINA_TRT_INCLUDE=${STAGING_INCDIR},-DUNINA_TRT_INCLUDE=,tensorrt-core"
+PACKAGECONFIG[gstreamer] = "-DUNINA_GSTREAMER=ON,-DUNINA_GSTREAMER=OFF,gstreamer1.0 gstreamer1.0-plugins-base"
+
+UNINA_CUDA_HEADERS = "${STAGING_DIR_HOST}/usr/local/cuda-${CUDA_VERSION}/include"
+
+# A warning of a newer compiler is for the developers, not for who builds an image.
+EXTRA_OECMAKE = "-DUNINA_WERROR=OFF"
+
+# Where the image's detector gets its pictures: a source of docs/service.md, instead of the configuration's (kas/opt/camera.yml).
+UNINA_CAMERA ??= ""
+UNINA_CAMERA_FOR_SED = "${@d.getVar('UNINA_CAMERA').replace('&', chr(92) + '&').replace('|', chr(92) + '|')}"
+
+do_install:append() {
+    if [ -n "${UNINA_CAMERA}" ]; then
+        sed -i 's|^source = .*|source = "${UNINA_CAMERA_FOR_SED}"|' ${D}${sysconfdir}/unina/detector.toml
+    fi
+}
+
+PACKAGES =+ "unina-detector unina-compile"
+
+FILES:unina-detector += "\
+    ${bindir}/unina-detector \
+    ${libdir}/udev/rules.d \
+    ${nonarch_base_libdir}/udev/rules.d \
+    ${nonarch_libdir}/sysusers.d \
+    ${nonarch_libdir}/tmpfiles.d \
+    ${nonarch_libdir}/udev/rules.d \
+    ${sysconfdir}/unina \
+    ${systemd_system_unitdir}/unina-detector* \
+"
+FILES:unina-compile += "\
+    ${bindir}/unina-compile* \
+    ${systemd_system_unitdir}/unina-compile* \
+"
+CONFFILES:unina-detector += "${sysconfdir}/unina/detector.toml"
+
+# sysusers.d makes users while a device boots, which a read-only root forbids: they are made with the image instead.
+USERADD_PACKAGES = "unina-detector"
+GROUPADD_PARAM:unina-detector = "--system unina"
+USERADD_PARAM:unina-detector = "--system --gid unina --groups video --no-create-home \
+                                --home-dir ${localstatedir}/lib/unina --shell ${base_sbindir}/nologin unina"
+
+SYSTEMD_PACKAGES = "unina-detector unina-compile"
+SYSTEMD_SERVICE:unina-detector = "unina-detector.service"
+SYSTEMD_SERVICE:unina-compile = "unina-compile.service"
+
+RDEPENDS:${PN} = "unina-detector"
+RDEPENDS:unina-compile = "python3-unina-runtime unina-detector"
+RDEPENDS:unina-detector = "${@bb.utils.contains('PACKAGECONFIG', 'gstreamer', '${UNINA_GSTREAMER_PLUGINS}', '', d)}"
+RRECOMMENDS:unina-detector = "unina-model"
+
+# What the pipelines of docs/service.md need; other plugins are an image's choice (IMAGE_INSTALL).
+UNINA_GSTREAMER_PLUGINS = "\
+    gstreamer1.0-plugins-base-app \
+    gstreamer1.0-plugins-base-videoconvertscale \
+    gstreamer1.0-plugins-good-video4linux2 \
+"
