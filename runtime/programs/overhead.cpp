@@ -177,8 +177,9 @@ Overhead measure_overhead(const std::string& path, const ImageView& picture, int
   Log log(LogLevel::kError, LogFormat::kText);
   OnDemand source(picture);
   auto accelerator = std::make_unique<IdleAccelerator>(manifest);
-  Pipeline pipeline(std::make_unique<Detector>(std::move(bundle), std::move(accelerator)),
-                    configuration, mailbox, metrics, log, [] {});
+  Pipeline pipeline(
+      detectors_of(std::make_unique<Detector>(std::move(bundle), std::move(accelerator))),
+      configuration, mailbox, metrics, log, [] {});
   const int reader = connect_unix(configuration.socket, SOCK_SEQPACKET);
   Capture capture({"bench", std::chrono::milliseconds(1), std::chrono::milliseconds(1)}, mailbox,
                   metrics, log, [&](const std::string&) { return std::make_unique<Lent>(source); });

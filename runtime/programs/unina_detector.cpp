@@ -118,7 +118,7 @@ void detect(const Options& options) {
   std::deque<UnderWay> under_way;
   const auto finish_oldest = [&] {
     const auto& [frame, read_ms] = under_way.front();
-    const Answer answer = interleaved.take();
+    const Answer& answer = interleaved.take();
     const StageTimes& times = answer.times;
     records.write_line(
         json_line(frames, frame, read_ms, times, answer.detections, detector.manifest().classes));

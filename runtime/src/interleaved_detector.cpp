@@ -13,19 +13,31 @@ class InterleavedDetector::Lanes : public Turns<ImageView, Answer> {
 InterleavedDetector::InterleavedDetector(const std::string& bundle, const DetectorOptions& options,
                                          const std::vector<DlaOptions>& dla) {
   if (dla.empty()) throw Error("no DLA core was named; expected at least one");
-  std::vector<Lanes::Work> workers;
   for (const DlaOptions& one : dla) {
     DetectorOptions own = options;
     own.dla = one;
     detectors_.push_back(std::make_unique<Detector>(bundle, own));
-    Detector* detector = detectors_.back().get();
-    workers.push_back([detector](const ImageView& image) {
-      Answer answer;
-      answer.detections = detector->detect(image);
-      answer.times = detector->times();
-      return answer;
-    });
     if (detectors_.front()->accelerator_name() != "cudla-hybrid") break;
+  }
+  make_lanes();
+}
+
+InterleavedDetector::InterleavedDetector(std::vector<std::unique_ptr<Detector>> detectors)
+    : detectors_(std::move(detectors)) {
+  make_lanes();
+}
+
+void InterleavedDetector::make_lanes() {
+  std::vector<Lanes::Work> workers;
+  for (std::size_t i = 0; i < detectors_.size(); ++i) {
+    workers.push_back([i, &detector = *detectors_[i]](const ImageView& image, Answer& answer) {
+      answer.detector = i;
+      answer.detections.reserve(static_cast<std::size_t>(detector.manifest().max_detections));
+      answer.begun = std::chrono::steady_clock::now();
+      detector.detect(image, answer.detections);
+      answer.done = std::chrono::steady_clock::now();
+      answer.times = detector.times();
+    });
   }
   lanes_ = std::make_unique<Lanes>(workers);
 }
@@ -36,6 +48,12 @@ std::size_t InterleavedDetector::under_way() const { return lanes_->under_way();
 
 void InterleavedDetector::put(const ImageView& image) { lanes_->put(image); }
 
-Answer InterleavedDetector::take() { return lanes_->take(); }
+bool InterleavedDetector::done() const { return lanes_->done(); }
+
+void InterleavedDetector::when_finished(std::function<void()> call) {
+  lanes_->when_finished(std::move(call));
+}
+
+const Answer& InterleavedDetector::take() { return lanes_->take(); }
 
 }  // namespace unina

@@ -20,14 +20,15 @@ namespace unina {
 template <typename Piece, typename Result>
 class Turns {
  public:
-  using Work = std::function<Result(const Piece&)>;
+  // Overwrites the result, which is the same one for every piece: memory that it has is used again.
+  using Work = std::function<void(const Piece&, Result&)>;
 
   explicit Turns(const std::vector<Work>& workers) {
     for (const Work& work : workers) {
       lanes_.push_back(std::make_unique<Lane>());
       Lane* lane = lanes_.back().get();
       lane->work = work;
-      if (workers.size() > 1) lane->thread = std::thread([lane] { lane->run(); });
+      if (workers.size() > 1) lane->thread = std::thread([this, lane] { run(*lane); });
     }
   }
   // Waits for what is under way.
@@ -44,7 +45,17 @@ class Turns {
   Turns(const Turns&) = delete;
   Turns& operator=(const Turns&) = delete;
 
+  // Called on a worker's own thread after each piece from now on. Before the first put().
+  void when_finished(std::function<void()> call) { finished_ = std::move(call); }
+
   std::size_t under_way() const { return put_ - taken_; }
+  // Whether take() has something and would not wait for it.
+  bool done() const {
+    if (under_way() == 0) return false;
+    Lane& lane = *lanes_[taken_ % lanes_.size()];
+    const std::lock_guard<std::mutex> lock(lane.mutex);
+    return !lane.piece;
+  }
 
   // Throws std::logic_error when every worker has a piece that was not taken.
   void put(const Piece& piece) {
@@ -62,15 +73,16 @@ class Turns {
     }
   }
 
-  // Throws what the worker threw; std::logic_error when nothing is under way.
-  Result take() {
+  // The result, which stays until the next put(). Throws what the worker threw; std::logic_error
+  // when nothing is under way.
+  const Result& take() {
     if (under_way() == 0) throw std::logic_error("take() before put()");
     Lane& lane = *lanes_[taken_ % lanes_.size()];
     ++taken_;
     std::unique_lock<std::mutex> lock(lane.mutex);
     lane.changed.wait(lock, [&] { return !lane.piece; });
     if (lane.failure) std::rethrow_exception(std::exchange(lane.failure, nullptr));
-    return std::move(*std::exchange(lane.result, std::nullopt));
+    return lane.result;
   }
 
  private:
@@ -79,39 +91,40 @@ class Turns {
     std::mutex mutex;
     std::condition_variable changed;  // with the mutex: all below
     std::optional<Piece> piece;       // until it is done
-    std::optional<Result> result;
+    Result result;
     std::exception_ptr failure;
     bool stopping = false;
     std::thread thread;
 
     // Nobody else touches the lane while it has a piece.
     void finish() {
-      std::optional<Result> made;
       std::exception_ptr thrown;
       try {
-        made = work(*piece);
+        work(*piece, result);
       } catch (...) {
         thrown = std::current_exception();
       }
       const std::lock_guard<std::mutex> lock(mutex);
-      result = std::move(made);
       failure = std::move(thrown);  // the taker is its only owner then
       piece.reset();
       changed.notify_all();
     }
-    void run() {
-      while (true) {
-        {
-          std::unique_lock<std::mutex> lock(mutex);
-          changed.wait(lock, [&] { return piece || stopping; });
-          if (!piece) return;
-        }
-        finish();
-      }
-    }
   };
 
+  void run(Lane& lane) {
+    while (true) {
+      {
+        std::unique_lock<std::mutex> lock(lane.mutex);
+        lane.changed.wait(lock, [&] { return lane.piece || lane.stopping; });
+        if (!lane.piece) return;
+      }
+      lane.finish();
+      if (finished_) finished_();
+    }
+  }
+
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::function<void()> finished_;
   std::size_t put_ = 0, taken_ = 0;
 };
 

@@ -37,16 +37,18 @@ class FrameRing:
         self._memory.close()
         self._path.unlink()
 
-    def put(self, picture: npt.NDArray[np.uint8]) -> None:
+    def put(self, picture: npt.NDArray[np.uint8]) -> bool:
+        """Whether there was a free slot for it."""
         self._sequence += 1
         slot = next((i for i in range(self._slots) if self._state(i) == FREE), None)
         if slot is None:
-            return
+            return False
         self._set(slot, FILLING)
         at = PIXELS + slot * self._bytes
         np.frombuffer(self._memory, np.uint8, self._bytes, at).reshape(self._shape)[...] = picture
         struct.pack_into("<Qq", self._memory, HEADER + slot * SLOT + 8, self._sequence, time.monotonic_ns())
         self._set(slot, READY)
+        return True
 
     def _state(self, slot: int) -> int:
         return int(struct.unpack_from("<I", self._memory, HEADER + slot * SLOT)[0])

@@ -39,7 +39,8 @@ TEST(Service, TakesNoMemoryFromMailboxToSinksOnceItIsWarm) {
   options.threads = 2;
   auto detector = std::make_unique<unina::Detector>(UNINA_SHIPPED_BUNDLE, options);
   ASSERT_EQ(detector->manifest().classes.size(), metrics.classes.size());
-  unina::Pipeline pipeline(std::move(detector), configuration, mailbox, metrics, log, [] {});
+  unina::Pipeline pipeline(unina::detectors_of(std::move(detector)), configuration, mailbox,
+                           metrics, log, [] {});
   const int reader = unina::connect_unix(configuration.socket, SOCK_SEQPACKET);
 
   std::vector<std::uint8_t> pixels(kWidth * kHeight * 3);

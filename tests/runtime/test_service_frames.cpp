@@ -25,7 +25,7 @@ constexpr std::uint32_t kWidth = 40, kHeight = 6, kStride = 128;
 // The producer's side, as docs/service.md has it.
 class Producer {
  public:
-  explicit Producer(const std::string& path, std::uint32_t slots = 5) {
+  explicit Producer(const std::string& path, std::uint32_t slots = UNINA_FRAMES_LEAST_SLOTS) {
     const std::uint64_t pixels = 4096;
     bytes_ = sizeof(unina_frame_header) + slots * pixels;
     const int file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -97,7 +97,8 @@ TEST_F(Frames, TheNewestIsHandedOutAndStaysAsLongAsItIsHeld) {
 
 TEST_F(Frames, WhatADeadConsumerHeldIsFreedByTheNext) {
   Producer producer(path);
-  for (int i = 0; i < 5; ++i) producer.header().slots[i].state = UNINA_FRAME_HELD;
+  for (std::uint32_t i = 0; i < UNINA_FRAMES_LEAST_SLOTS; ++i)
+    producer.header().slots[i].state = UNINA_FRAME_HELD;
   unina::FramesSource source(path);
   producer.produce(1);
   EXPECT_EQ(source.next(0)->sequence, 1u);
@@ -119,7 +120,7 @@ TEST_F(Frames, AnEndIsSeen) {
 }
 
 TEST_F(Frames, TwoThreadsNeverShareAPicture) {
-  Producer producer(path, 6);
+  Producer producer(path, UNINA_FRAMES_LEAST_SLOTS + 1);
   unina::FramesSource source(path);
   std::atomic<bool> stop{false};
   std::thread producing([&] {

@@ -2,11 +2,13 @@
 // opens a lost source again.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "service/capture.h"
 #include "service/log.h"
@@ -29,16 +31,41 @@ TEST(Mailbox, TheNewestPictureWinsAndTheOthersAreDrops) {
   ASSERT_NE(taken, nullptr);
   EXPECT_EQ(taken->id, 4u);
   EXPECT_EQ(mailbox.take(0ms), nullptr);
+  mailbox.give_back(taken);
 }
 
-TEST(Mailbox, WhatIsInWorkIsNeverFilled) {
+TEST(Mailbox, WhatIsInWorkIsNeverFilledWhicheverIsGivenBackFirst) {
   unina::Mailbox mailbox;
+  std::vector<const unina::Captured*> in_work;
+  for (int i = 0; i < 60; ++i) {
+    mailbox.filling().id = static_cast<std::uint64_t>(i);
+    mailbox.put();
+    if (i % 3 == 0) in_work.push_back(mailbox.take(0ms));
+    ASSERT_EQ(std::count(in_work.begin(), in_work.end(), &mailbox.filling()), 0);
+    if (in_work.size() < 2) continue;
+    ASSERT_LT(in_work[0]->id, in_work[1]->id);
+    const auto gone = in_work.begin() + i % 2;
+    mailbox.give_back(*gone);
+    in_work.erase(gone);
+  }
+}
+
+TEST(Mailbox, AWakeIsNotLostWhenNobodyWaitsYet) {
+  unina::Mailbox mailbox;
+  mailbox.wake();
+  EXPECT_EQ(mailbox.take(1h), nullptr);
+  EXPECT_EQ(mailbox.take(1ms), nullptr);  // once
+}
+
+TEST(Mailbox, APictureThatIsGivenBackLetsGoOfItsSource) {
+  unina::Mailbox mailbox;
+  const std::shared_ptr<unina::Source> source(nullptr, [](unina::Source*) {});
+  mailbox.filling().source = source;
   mailbox.put();
   const unina::Captured* taken = mailbox.take(0ms);
-  for (int i = 0; i < 7; ++i) {
-    EXPECT_NE(&mailbox.filling(), taken);
-    mailbox.put();
-  }
+  EXPECT_EQ(source.use_count(), 2);
+  mailbox.give_back(taken);
+  EXPECT_EQ(source.use_count(), 1);
 }
 
 TEST(Mailbox, CloseWakesTheDetectorAfterTheLastPicture) {
@@ -67,6 +94,7 @@ TEST(Mailbox, TwoThreadsLoseNothingButDrops) {
     ASSERT_EQ(one->captured_ns, static_cast<std::int64_t>(one->id) * 3);
     next = one->id + 1;
     ++taken;
+    mailbox.give_back(one);
   }
   capturing.join();
   EXPECT_EQ(next, kPictures);
@@ -107,14 +135,13 @@ TEST(Capture, ALostSourceIsClosedAndOpenedAgainAndGapsAreCounted) {
     if (const unina::Captured* one = mailbox.take(10ms)) {
       EXPECT_GE(one->id, next);  // counted on over a lost source
       next = one->id + 1;
+      mailbox.give_back(one);
     }
   }
   EXPECT_TRUE(capture.stop(10s));
   EXPECT_GE(metrics.captured, 30u);
   EXPECT_GE(metrics.gaps, 27u);
   EXPECT_LE(most, 2);
-  mailbox.take(0ms);
-  mailbox.take(0ms);
 }
 
 // Delivers one good picture, then one whose rows are shorter than its width.
@@ -140,7 +167,10 @@ TEST(Capture, APictureThatCannotBeIsALostSourceAndNeverReachesTheDetector) {
   while (metrics.source_lost < 3) std::this_thread::sleep_for(1ms);
   EXPECT_TRUE(capture.stop(10s));
   EXPECT_NE(capture.trouble().find("rows are shorter"), std::string::npos);
-  while (const unina::Captured* one = mailbox.take(0ms)) EXPECT_EQ(one->frame.image.row_stride, 6u);
+  while (const unina::Captured* one = mailbox.take(0ms)) {
+    EXPECT_EQ(one->frame.image.row_stride, 6u);
+    mailbox.give_back(one);
+  }
 }
 
 TEST(Capture, ATroubleIsOneLine) {

@@ -99,7 +99,7 @@ def test_sigterm_ends_it_while_the_source_hangs_and_the_ring_says_that_it_is_clo
         arguments = ["--bundle", bundle.path, "--source", f"frames:{tmp_path / 'frames.ring'}"]
         with ServiceProcess(tmp_path, *arguments) as service:
             picture = np.full((72, 128, 3), 200, np.uint8)
-            until(lambda: ring.put(picture) or service.told("READY=1"), "the first picture")
+            until(lambda: (ring.put(picture), service.told("READY=1"))[1], "the first picture")
             mapped = service.ring.open("rb")
             assert service.stop() == 0  # the source waits 2 s for the next picture
             assert not any(path.exists() for path in (service.socket, service.ring, service.control))

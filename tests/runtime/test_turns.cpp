@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <string>
 
 #include "unina/dla_options.h"
@@ -16,17 +17,23 @@ namespace {
 
 using Numbers = Turns<int, std::string>;
 
+// A worker whose answer is what the function returns.
+template <typename Answer>
+Numbers::Work work_of(Answer answer) {
+  return [answer](int n, std::string& result) { result = answer(n); };
+}
+
 TEST(Turns, AnswersComeInTheOrderOfThePictures) {
   std::atomic<int> slow{0}, fast{0};
-  const Numbers::Work dawdle = [&](int n) {
+  const auto dawdle = work_of([&](int n) {
     std::this_thread::sleep_for(std::chrono::milliseconds(3));
     ++slow;
     return "a" + std::to_string(n);
-  };
-  const Numbers::Work hurry = [&](int n) {
+  });
+  const auto hurry = work_of([&](int n) {
     ++fast;
     return "b" + std::to_string(n);
-  };
+  });
   Numbers turns({dawdle, hurry});
   std::vector<std::string> answers, expected;
   for (int n = 0; n < 20; ++n) {
@@ -43,12 +50,12 @@ TEST(Turns, AnswersComeInTheOrderOfThePictures) {
 // Each worker waits for the other one to have begun.
 TEST(Turns, TwoWorkAtTheSameTime) {
   std::atomic<int> begun{0};
-  const Numbers::Work meet = [&](int) {
+  const auto meet = work_of([&](int) {
     ++begun;
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (begun < 2 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
     return begun == 2 ? "met" : "alone";
-  };
+  });
   Numbers turns({meet, meet});
   turns.put(0);
   turns.put(1);
@@ -58,17 +65,18 @@ TEST(Turns, TwoWorkAtTheSameTime) {
 
 TEST(Turns, ASingleOneWorksInTheCallersThread) {
   const std::thread::id here = std::this_thread::get_id();
-  Numbers turns({[&](int) { return std::this_thread::get_id() == here ? "here" : "elsewhere"; }});
+  Numbers turns(
+      {work_of([&](int) { return std::this_thread::get_id() == here ? "here" : "elsewhere"; })});
   turns.put(0);
   EXPECT_EQ(turns.take(), "here");
 }
 
 TEST(Turns, AnErrorBelongsToItsPicture) {
   for (const std::size_t workers : {1u, 2u}) {
-    const Numbers::Work work = [](int n) -> std::string {
+    const auto work = work_of([](int n) {
       if (n == 1) throw Error("picture 1");
       return std::to_string(n);
-    };
+    });
     Numbers turns(std::vector<Numbers::Work>(workers, work));
     for (int n = 0; n < 4; ++n) {
       turns.put(n);
@@ -89,11 +97,11 @@ TEST(Turns, AnErrorBelongsToItsPicture) {
 TEST(Turns, WhatIsUnderWayIsFinishedBeforeTheEnd) {
   std::atomic<int> done{0};
   {
-    const Numbers::Work work = [&](int) {
+    const auto work = work_of([&](int) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       ++done;
       return "";
-    };
+    });
     Numbers turns({work, work});
     turns.put(0);
     turns.put(1);
@@ -101,8 +109,42 @@ TEST(Turns, WhatIsUnderWayIsFinishedBeforeTheEnd) {
   EXPECT_EQ(done, 2);
 }
 
+// The second piece is done before the first: done() is about the first.
+TEST(Turns, DoneIsOfTheOldestAndEveryEndIsTold) {
+  std::promise<void> go;
+  std::shared_future<void> gone = go.get_future().share();
+  std::atomic<int> told{0};
+  Numbers turns({work_of([&](int) {
+                   gone.wait();
+                   return "slow";
+                 }),
+                 work_of([](int) { return "fast"; })});
+  turns.when_finished([&] { ++told; });
+  EXPECT_FALSE(turns.done());
+  turns.put(0);
+  turns.put(1);
+  while (told < 1) std::this_thread::yield();
+  EXPECT_FALSE(turns.done());
+  go.set_value();
+  while (told < 2) std::this_thread::yield();
+  EXPECT_TRUE(turns.done());
+  EXPECT_EQ(turns.take(), "slow");
+  EXPECT_TRUE(turns.done());
+  EXPECT_EQ(turns.take(), "fast");
+  EXPECT_FALSE(turns.done());
+}
+
+TEST(Turns, AResultKeepsItsMemory) {
+  Turns<int, std::vector<int>> turns(
+      {[](int n, std::vector<int>& result) { result.assign(static_cast<std::size_t>(n), n); }});
+  turns.put(100);
+  const int* const memory = turns.take().data();
+  turns.put(50);
+  EXPECT_EQ(turns.take().data(), memory);
+}
+
 TEST(Turns, OutOfTurnIsRefused) {
-  const Numbers::Work work = [](int) { return ""; };
+  const auto work = work_of([](int) { return ""; });
   Numbers turns({work, work});
   EXPECT_THROW(turns.take(), std::logic_error);
   turns.put(0);

@@ -22,8 +22,8 @@ extern "C" {
 
 #define UNINA_FRAMES_MAGIC "UNINAFR1" /* 8 bytes, without a final zero */
 #define UNINA_FRAMES_VERSION 1u
-/* The consumer holds up to three, one is the newest, one is being filled. */
-#define UNINA_FRAMES_LEAST_SLOTS 5u
+/* The consumer holds up to four, one is the newest, one is being filled. */
+#define UNINA_FRAMES_LEAST_SLOTS 6u
 #define UNINA_FRAMES_MOST_SLOTS 64u
 
 enum unina_frame_state {

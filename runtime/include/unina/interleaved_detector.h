@@ -1,7 +1,9 @@
 // Several detectors that take pictures in turn, so that two DLA cores compute at the same time.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +16,8 @@ namespace unina {
 struct Answer {
   Detections detections;
   StageTimes times;
+  std::chrono::steady_clock::time_point begun, done;
+  std::size_t detector = 0;  // which of them, from 0
 };
 
 // Put a picture in, take an answer out, in the order of the pictures. For one thread; the detectors
@@ -25,6 +29,8 @@ class InterleavedDetector {
   // Throws Error as Detector does.
   InterleavedDetector(const std::string& bundle, const DetectorOptions& options,
                       const std::vector<DlaOptions>& dla);
+  // Detectors that the caller made, at least one, with the same manifest.
+  explicit InterleavedDetector(std::vector<std::unique_ptr<Detector>> detectors);
   // Waits for what is under way.
   ~InterleavedDetector();
 
@@ -33,14 +39,21 @@ class InterleavedDetector {
   std::size_t under_way() const;
   // While under_way() < capacity(). The picture must stay as it is until its answer is taken.
   void put(const ImageView& image);
-  // The answer to the oldest picture under way; waits for it. Throws what its detector threw, for
-  // this picture only.
-  Answer take();
+  // Whether take() has an answer and would not wait for it.
+  bool done() const;
+  // Called on a detector's thread after each picture from now on. Before the first put(); a single
+  // detector, which works in put(), does not call.
+  void when_finished(std::function<void()> call);
+  // The answer to the oldest picture under way, which stays until the next put(); waits for it.
+  // Throws what its detector threw, for this picture only.
+  const Answer& take();
 
   // For manifest, accelerator and reason; all are alike.
   const Detector& detector() const { return *detectors_.front(); }
 
  private:
+  void make_lanes();
+
   class Lanes;
   std::vector<std::unique_ptr<Detector>> detectors_;
   std::unique_ptr<Lanes> lanes_;

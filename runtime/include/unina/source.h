@@ -11,8 +11,9 @@
 
 namespace unina {
 
-// Pictures that a source keeps valid at the same time: one being read, one waiting, one in work.
-inline constexpr int kSourceBuffers = 3;
+// Pictures that a source keeps valid at the same time: one being read, one waiting, two in work,
+// one on each core of the DLA.
+inline constexpr int kSourceBuffers = 4;
 
 struct Frame {
   std::string name;  // for people and for the records: a path, or a video's path and frame number

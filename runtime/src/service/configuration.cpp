@@ -47,6 +47,8 @@ const std::vector<std::pair<const char*, LogLevel>> kLevels = {{"debug", LogLeve
 const std::vector<std::pair<const char*, LogFormat>> kFormats = {{"text", LogFormat::kText},
                                                                  {"json", LogFormat::kJson}};
 
+const std::vector<std::pair<const char*, std::string>> kCores = {
+    {"0", "0"}, {"1", "1"}, {"both", "both"}};
 const std::vector<std::pair<const char*, int>> kDevices(kEngineDevices.begin(),
                                                         kEngineDevices.end());
 
@@ -121,11 +123,15 @@ const std::vector<ConfigurationKey>& configuration_keys() {
        set_preprocess, [](const Configuration& c) { return c.preprocess; }},
       {"threads", "N", "Threads of the host accelerator, 1 to 256", true,
        UNINA_INTEGER(threads, 1, 256)},
-      {"dla", "CORE", "DLA core: 0 or 1", true, UNINA_INTEGER(dla.core, 0, 1)},
+      {"dla", "CORE", "DLA core: 0, 1 or both, which then take pictures in turn", true,
+       [](Configuration& c, const std::string& text) { c.dla = choice(text, kCores); },
+       [](const Configuration& c) { return c.dla; }},
       {"dla_loadable", "FILE", "What trtexec --buildDLAStandalone wrote for the DLA", true,
-       UNINA_TEXT(dla.loadable)},
+       UNINA_TEXT(dla_loadable)},
+      {"dla1_loadable", "FILE", "With dla = both: that of core 1, where it has one of its own",
+       true, UNINA_TEXT(dla1_loadable)},
       {"dla_timeout_ms", "MS", "Longest time of the DLA for a picture", true,
-       UNINA_INTEGER(dla.timeout_ms, 1, 60000)},
+       UNINA_INTEGER(dla_timeout_ms, 1, 60000)},
       {"engine", "FILE", "A TensorRT engine, for the accelerator tensorrt", true,
        UNINA_TEXT(tensorrt.engine)},
       {"engine_on", "DEVICE", "Where the engine runs, as it was built: gpu, dla0 or dla1", true,
@@ -172,6 +178,13 @@ const std::vector<ConfigurationKey>& configuration_keys() {
 
 unsigned Configuration::mode_bits() const {
   return static_cast<unsigned>(std::strtoul(mode.c_str(), nullptr, 8));
+}
+
+std::vector<DlaOptions> Configuration::dla_cores() const {
+  std::vector<std::string> loadables;
+  if (!dla_loadable.empty()) loadables.push_back(dla_loadable);
+  if (!dla1_loadable.empty()) loadables.push_back(dla1_loadable);
+  return dla_options(dla, loadables, dla_timeout_ms);
 }
 
 std::string flag_of(const ConfigurationKey& key) {

@@ -19,7 +19,9 @@ struct Configuration {
   std::string accelerator = "auto";
   std::string preprocess = "cpu";
   int threads = 1;
-  DlaOptions dla;
+  std::string dla = "0";  // core: 0, 1 or both
+  std::string dla_loadable, dla1_loadable;
+  int dla_timeout_ms = DlaOptions().timeout_ms;
   TensorRtOptions tensorrt;
   std::optional<float> score_threshold;
 
@@ -40,6 +42,7 @@ struct Configuration {
   int status_ms = 1000;
 
   unsigned mode_bits() const;
+  std::vector<DlaOptions> dla_cores() const;
 };
 
 struct ConfigurationKey {

@@ -189,6 +189,10 @@ Configuration read_configuration(const std::string& path, const Flags& flags) {
     throw Error(where + ": retry_first_ms " + std::to_string(configuration.retry_first_ms) +
                 " is more than retry_most_ms " + std::to_string(configuration.retry_most_ms));
   }
+  if (!configuration.dla1_loadable.empty() &&
+      (configuration.dla != "both" || configuration.dla_loadable.empty())) {
+    throw Error(where + ": dla1_loadable needs dla = \"both\", and dla_loadable for core 0");
+  }
   return configuration;
 }
 

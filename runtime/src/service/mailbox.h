@@ -1,7 +1,7 @@
 // Hands pictures from the thread that captures to the thread that detects: the newest one wins.
 //
-// Three slots change their roles and nothing is copied: one is being filled, one waits, one is in
-// work. Slot i stands for the source's buffer i.
+// Four slots change their roles and nothing is copied: one is being filled, one waits, up to two
+// are in work. Slot i stands for the source's buffer i.
 #pragma once
 
 #include <array>
@@ -31,10 +31,15 @@ class Mailbox {
   // Lets the filled slot wait; what waited there before is a drop.
   void put();
 
-  // The detecting thread's: the newest picture, valid until the next call, or null when none came
-  // within the time or after close(). What was taken before is given back first.
-  const Captured* take(std::chrono::milliseconds patience);
+  static constexpr int kMostInWork = kSourceBuffers - 2;
 
+  // The detecting thread's: the newest picture, or null when none came within the time, or after
+  // wake() or close(). It stays as it is until it is given back; at most kMostInWork are out.
+  const Captured* take(std::chrono::milliseconds patience);
+  void give_back(const Captured* taken);
+
+  // Any thread's: lets take() return at once, this time or the next.
+  void wake();
   // Lets take() return at once; what waits is still handed out.
   void close();
   bool closed() const { return closed_.load(std::memory_order_acquire); }
@@ -42,8 +47,10 @@ class Mailbox {
 
  private:
   std::array<Captured, kSourceBuffers> slots_;
-  int filling_ = 0, waiting_ = 1, working_ = 2;
-  bool full_ = false;
+  int filling_ = 0;   // changed by the capturing thread only
+  int waiting_ = -1;  // -1: none; under the mutex, as the next two
+  std::array<bool, kSourceBuffers> in_work_{};
+  bool woken_ = false;
   std::atomic<bool> closed_{false};
   std::mutex mutex_;
   std::condition_variable arrived_;

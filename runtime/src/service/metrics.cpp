@@ -81,6 +81,11 @@ void Histogram::write(std::string& text, const std::string& name, const std::str
 Metrics::Metrics(std::vector<std::string> class_names)
     : classes(std::move(class_names)), detections(classes.size()) {}
 
+Metrics::Device& Metrics::device(const std::string& name) {
+  return *std::find_if(devices.begin(), devices.end() - 1,
+                       [&](const Device& one) { return name == one.name; });
+}
+
 std::string Metrics::prometheus() const {
   std::string text;
   single(text, "unina_captured_total", "counter", "Pictures read from the source.", captured);
@@ -106,6 +111,18 @@ std::string Metrics::prometheus() const {
   single(text, "unina_reloads_total", "counter", "Configurations taken over by SIGHUP.", reloads);
   single(text, "unina_reloads_refused_total", "counter", "Configurations refused at SIGHUP.",
          reloads_refused);
+  family(text, "unina_device_frames_total", "counter", "Pictures that each device computed.");
+  for (const Device& one : devices) {
+    if (one.frames == 0) continue;
+    text += "unina_device_frames_total{device=\"" + std::string(one.name) + "\"} " +
+            std::to_string(one.frames) + "\n";
+  }
+  family(text, "unina_device_busy_seconds_total", "counter", "Time that each device computed.");
+  for (const Device& one : devices) {
+    if (one.frames == 0) continue;
+    text += "unina_device_busy_seconds_total{device=\"" + std::string(one.name) + "\"} " +
+            decimal(static_cast<double>(one.busy_ns) * 1e-9) + "\n";
+  }
   const std::string name = "unina_stage_seconds";
   family(text, name.c_str(), "histogram", "Time that a picture spent in each stage.");
   wait.write(text, name, "stage=\"wait\"");

@@ -38,6 +38,12 @@ class Histogram {
 struct Metrics {
   using Counter = std::atomic<std::uint64_t>;
 
+  // What computes: pictures, and the time that it took for them.
+  struct Device {
+    const char* name;
+    Counter frames{0}, busy_ns{0};
+  };
+
   explicit Metrics(std::vector<std::string> class_names);
 
   // wait: from capture until the detector takes the picture; total: from capture until published.
@@ -49,6 +55,9 @@ struct Metrics {
   std::atomic<int> last_detections{0};
   std::vector<std::string> classes;
   std::vector<Counter> detections;  // one a class
+
+  std::array<Device, 4> devices{{{"dla0"}, {"dla1"}, {"gpu"}, {"host"}}};
+  Device& device(const std::string& name);  // one of these
 
   static void count(Counter& counter, std::uint64_t n = 1) {
     counter.fetch_add(n, std::memory_order_relaxed);

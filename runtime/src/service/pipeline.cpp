@@ -1,5 +1,6 @@
 #include "service/pipeline.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "printable.h"
@@ -15,36 +16,49 @@ std::int64_t nanoseconds(double milliseconds) {
   return static_cast<std::int64_t>(milliseconds * 1e6);
 }
 
+// CLOCK_MONOTONIC, which is what std::chrono::steady_clock reads here.
+std::int64_t nanoseconds(std::chrono::steady_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
 }  // namespace
 
-Pipeline::Pipeline(std::unique_ptr<Detector> detector, const Configuration& configuration,
-                   Mailbox& mailbox, Metrics& metrics, Log& log, std::function<void()> wake)
+Pipeline::Pipeline(Detectors detectors, const Configuration& configuration, Mailbox& mailbox,
+                   Metrics& metrics, Log& log, std::function<void()> wake)
     : mailbox_(mailbox),
       metrics_(metrics),
       log_(log),
       wake_(std::move(wake)),
-      detector_(std::move(detector)),
-      max_detections_(detector_->manifest().max_detections),
-      writer_(detector_->manifest().classes, max_detections_),
+      max_detections_(detectors.manifest().max_detections),
+      writer_(detectors.manifest().classes, max_detections_),
       stale_ns_(configuration.stale_ms * std::int64_t{1'000'000}) {
-  const Manifest& manifest = detector_->manifest();
   const unsigned mode = configuration.mode_bits();
   if (!configuration.socket.empty()) socket_.emplace(configuration.socket, mode);
   if (!configuration.ring.empty()) {
-    ring_.emplace(configuration.ring, configuration.ring_slots, max_detections_, manifest.classes,
-                  mode);
+    ring_.emplace(configuration.ring, configuration.ring_slots, max_detections_,
+                  detectors.manifest().classes, mode);
   }
-  found_.reserve(static_cast<std::size_t>(max_detections_));
+  use(std::move(detectors));
   thread_ = std::thread([this] { run(); });
 }
 
 Pipeline::~Pipeline() { thread_.join(); }
 
-void Pipeline::replace(std::unique_ptr<Detector> detector, const Configuration& configuration) {
+void Pipeline::replace(Detectors detectors, const Configuration& configuration) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  next_ = std::move(detector);
+  next_ = std::move(detectors);
   stale_ns_ = configuration.stale_ms * std::int64_t{1'000'000};
   replaced_ = true;
+}
+
+void Pipeline::use(Detectors detectors) {
+  if (detectors.interleaved->capacity() > in_work_.size()) {
+    throw Error("too many detectors at a time");
+  }
+  detector_ = std::move(detectors.interleaved);
+  detector_->when_finished([this] { mailbox_.wake(); });
+  devices_.clear();
+  for (const std::string& name : detectors.devices) devices_.push_back(&metrics_.device(name));
 }
 
 std::optional<Snapshot> Pipeline::snapshot(std::chrono::milliseconds patience) {
@@ -66,7 +80,7 @@ bool Pipeline::ended(std::chrono::milliseconds patience) {
   return changed_.wait_for(lock, patience, [this] { return ended_; });
 }
 
-void Pipeline::keep_snapshot(const Captured& captured) {
+void Pipeline::keep_snapshot(const Captured& captured, const Detections& found) {
   const ImageView& image = captured.frame.image;
   const std::size_t row = static_cast<std::size_t>(image.width) * 3;
   Snapshot copy;
@@ -76,18 +90,16 @@ void Pipeline::keep_snapshot(const Captured& captured) {
   pixels.color = ColorOrder::kBgr;
   letterbox_pixels(image, image.height, image.width, pixels, copy.pixels.data());
   copy.image = {copy.pixels.data(), image.width, image.height, row};
-  copy.detections = found_;
+  copy.detections = found;
   const std::lock_guard<std::mutex> lock(mutex_);
   snapshot_ = std::move(copy);
   wanted_ = false;
   changed_.notify_all();
 }
 
-void Pipeline::process(const Captured& captured) {
-  const std::int64_t begin = monotonic_ns();
-  detector_->detect(captured.frame.image, found_);
-  const std::int64_t done = monotonic_ns();
-  const StageTimes& times = detector_->times();
+void Pipeline::publish(const Captured& captured, const Answer& answer) {
+  const StageTimes& times = answer.times;
+  const std::int64_t begin = nanoseconds(answer.begun), done = nanoseconds(answer.done);
   const std::int64_t age = begin - captured.captured_ns;
 
   Report report;
@@ -102,7 +114,7 @@ void Pipeline::process(const Captured& captured) {
   report.drops = mailbox_.drops();
   report.gaps = metrics_.gaps.load(std::memory_order_relaxed);
   report.stale = age > stale_ns_.load(std::memory_order_relaxed);
-  report.detections = &found_;
+  report.detections = &answer.detections;
 
   if (ring_) ring_->write(report);
   if (socket_) {
@@ -121,41 +133,68 @@ void Pipeline::process(const Captured& captured) {
   metrics_.decode.record(nanoseconds(times.decode_ms));
   metrics_.total.record(published - captured.captured_ns);
   if (report.stale) Metrics::count(metrics_.stale);
-  for (const Detection& one : found_) {
+  Metrics::Device& device = *devices_[answer.detector];
+  Metrics::count(device.busy_ns, static_cast<std::uint64_t>(nanoseconds(times.infer_ms)));
+  Metrics::count(device.frames);
+  for (const Detection& one : answer.detections) {
     Metrics::count(metrics_.detections[static_cast<std::size_t>(one.class_id)]);
   }
-  metrics_.last_detections = static_cast<int>(found_.size());
+  metrics_.last_detections = static_cast<int>(answer.detections.size());
   Metrics::count(metrics_.frames);
+}
+
+void Pipeline::begin(const Captured* captured) {
+  in_work_[in_work_count_++] = captured;
+  detector_->put(captured->frame.image);
+}
+
+void Pipeline::finish_oldest() {
+  const Captured& captured = *in_work_[0];
+  const Answer& answer = detector_->take();
+  publish(captured, answer);
+  if (wanted_) keep_snapshot(captured, answer.detections);
+  mailbox_.give_back(&captured);
+  std::copy(in_work_.begin() + 1, in_work_.end(), in_work_.begin());
+  --in_work_count_;
+  if (!std::exchange(published_, true)) wake_();
+}
+
+bool Pipeline::step() {
+  if (replaced_ && in_work_count_ == 0) {
+    std::optional<Detectors> next;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      next = std::exchange(next_, std::nullopt);
+      replaced_ = false;
+    }
+    // The old one goes without the lock: its driver may take its time.
+    if (next) use(std::move(*next));
+  }
+  // With room for another picture, whatever comes first: that, or the end of what is under way.
+  const bool room = in_work_count_ < detector_->capacity() && !replaced_;
+  const Captured* captured = nullptr;
+  if (room && !detector_->done()) {
+    idle_.store(in_work_count_ == 0, std::memory_order_release);
+    captured = mailbox_.take(kIdleTick);
+    idle_.store(false, std::memory_order_release);
+    if (socket_) {
+      socket_->accept();
+      metrics_.readers = socket_->readers();
+    }
+    if (captured != nullptr) begin(captured);
+  }
+  const bool ending = captured == nullptr && mailbox_.closed();
+  if (in_work_count_ == 0) return !ending;
+  if (!room || ending || detector_->done() || in_work_count_ == detector_->capacity()) {
+    finish_oldest();
+  }
+  return true;
 }
 
 void Pipeline::run() {
   std::string failure;
   try {
-    bool first = true;
-    while (true) {
-      if (replaced_.exchange(false)) {
-        std::unique_ptr<Detector> next;
-        {
-          const std::lock_guard<std::mutex> lock(mutex_);
-          next = std::move(next_);
-        }
-        // The old one goes without the lock: its driver may take its time.
-        if (next) detector_ = std::move(next);
-      }
-      idle_.store(true, std::memory_order_release);
-      const Captured* captured = mailbox_.take(kIdleTick);
-      idle_.store(false, std::memory_order_release);
-      if (socket_) {
-        socket_->accept();
-        metrics_.readers = socket_->readers();
-      }
-      if (captured == nullptr) {
-        if (mailbox_.closed()) break;
-        continue;
-      }
-      process(*captured);
-      if (wanted_) keep_snapshot(*captured);
-      if (std::exchange(first, false)) wake_();
+    while (step()) {
     }
   } catch (const std::exception& error) {
     failure = one_line(error.what());

@@ -1,6 +1,7 @@
-// The thread that detects: mailbox, detector, sinks.
+// The thread that detects: mailbox, detectors, sinks.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -14,13 +15,13 @@
 #include <vector>
 
 #include "service/configuration.h"
+#include "service/detectors.h"
 #include "service/log.h"
 #include "service/mailbox.h"
 #include "service/message.h"
 #include "service/metrics.h"
 #include "service/ring_sink.h"
 #include "service/socket_sink.h"
-#include "unina/detector.h"
 
 namespace unina {
 
@@ -35,13 +36,13 @@ class Pipeline {
  public:
   // `wake` is called after the first picture and after a failure. Throws Error when a sink cannot
   // be made.
-  Pipeline(std::unique_ptr<Detector> detector, const Configuration& configuration, Mailbox& mailbox,
+  Pipeline(Detectors detectors, const Configuration& configuration, Mailbox& mailbox,
            Metrics& metrics, Log& log, std::function<void()> wake);
   // The mailbox must be closed, else this waits for ever.
   ~Pipeline();
 
-  // Takes another detector from the next picture on; its classes are the same.
-  void replace(std::unique_ptr<Detector> detector, const Configuration& configuration);
+  // Takes others from the next picture on; their classes are the same.
+  void replace(Detectors detectors, const Configuration& configuration);
   // Of the next picture; nothing when none comes within the time.
   std::optional<Snapshot> snapshot(std::chrono::milliseconds patience);
 
@@ -55,24 +56,31 @@ class Pipeline {
 
  private:
   void run();
-  void process(const Captured& captured);
-  void keep_snapshot(const Captured& captured);
+  bool step();  // false at the end
+  void use(Detectors detectors);
+  void begin(const Captured* captured);
+  void finish_oldest();
+  void publish(const Captured& captured, const Answer& answer);
+  void keep_snapshot(const Captured& captured, const Detections& found);
 
   Mailbox& mailbox_;
   Metrics& metrics_;
   Log& log_;
   std::function<void()> wake_;
-  std::unique_ptr<Detector> detector_;
+  std::unique_ptr<InterleavedDetector> detector_;
+  std::vector<Metrics::Device*> devices_;                        // of each of its detectors
+  std::array<const Captured*, Mailbox::kMostInWork> in_work_{};  // the oldest first
+  std::size_t in_work_count_ = 0;
+  bool published_ = false;
   const int max_detections_;
   MessageWriter writer_;
   std::optional<SocketSink> socket_;
   std::optional<RingSink> ring_;
-  Detections found_;
   std::atomic<std::int64_t> stale_ns_;
   std::atomic<bool> idle_{true}, wanted_{false}, replaced_{false};
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // with the mutex: all below
-  std::unique_ptr<Detector> next_;
+  std::optional<Detectors> next_;
   std::optional<Snapshot> snapshot_;
   std::string failure_;
   bool ended_ = false;

@@ -37,16 +37,6 @@ void exit_within(milliseconds patience, int code) {
   }).detach();
 }
 
-// The first inference of a new detector, on a grey picture: a network that cannot run is refused
-// while the one before it is still there.
-void try_out(Detector& detector) {
-  const ManifestTensor& input = detector.manifest().tensor(detector.manifest().input_name);
-  const std::vector<std::uint8_t> grey(
-      3 * static_cast<std::size_t>(input.width) * static_cast<std::size_t>(input.height), 128);
-  detector.detect(
-      {grey.data(), input.width, input.height, 3 * static_cast<std::size_t>(input.width)});
-}
-
 std::string join(const std::vector<std::string>& names) {
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
@@ -60,15 +50,15 @@ Service::Service(ServiceOptions options)
       configuration_(read_configuration(options_.file, options_.flags)),
       log_(configuration_.log_level, configuration_.log_format),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  std::unique_ptr<Detector> detector =
-      wait_for(std::async(std::launch::async, [this] { return make_detector(configuration_); }));
-  classes_ = detector->manifest().classes;
-  names_ = {detector->manifest().name, detector->accelerator_name()};
+  Detectors detectors =
+      wait_for(std::async(std::launch::async, [this] { return make_detectors(configuration_); }));
+  classes_ = detectors.manifest().classes;
+  names_ = names_of(detectors);
   metrics_.emplace(classes_);
   control_.emplace(configuration_.control, configuration_.mode_bits(),
                    configuration_.metrics_listen, handlers(), log_);
   try {
-    pipeline_.emplace(std::move(detector), configuration_, mailbox_, *metrics_, log_,
+    pipeline_.emplace(std::move(detectors), configuration_, mailbox_, *metrics_, log_,
                       [this] { write_one(wake_); });
     capture_.emplace(capture_options(configuration_), mailbox_, *metrics_, log_);
     control_->start();
@@ -90,15 +80,9 @@ Service::~Service() {
   close(wake_);
 }
 
-std::unique_ptr<Detector> Service::make_detector(const Configuration& configuration) const {
-  DetectorOptions options;
-  options.accelerator = configuration.accelerator;
-  options.score_threshold = configuration.score_threshold;
-  options.preprocess = configuration.preprocess;
-  options.threads = configuration.threads;
-  options.dla = configuration.dla;
-  options.tensorrt = configuration.tensorrt;
-  return std::make_unique<Detector>(configuration.bundle, options);
+Service::Names Service::names_of(const Detectors& detectors) {
+  return {detectors.manifest().name, detectors.interleaved->detector().accelerator_name(),
+          detectors.devices};
 }
 
 CaptureOptions Service::capture_options(const Configuration& configuration) const {
@@ -111,7 +95,7 @@ Service::Names Service::names() const {
   return names_;
 }
 
-std::unique_ptr<Detector> Service::wait_for(Making making) {
+Detectors Service::wait_for(Making making) {
   while (making.wait_for(milliseconds(20)) != std::future_status::ready) {
     const int signal = signals_.take();
     if (signal == SIGHUP) reload_wanted_ = true;
@@ -132,10 +116,10 @@ void Service::begin_reload() {
       throw Error(options_.file + ": " + join(fixed) + ": changes only by a restart");
     }
     // The bundle is read again even under the same name: it may be a newer one.
-    reload_.emplace(Reload{next, std::async(std::launch::async, [this, next] {
-                             std::unique_ptr<Detector> detector = make_detector(next);
-                             try_out(*detector);
-                             return detector;
+    reload_.emplace(Reload{next, std::async(std::launch::async, [next] {
+                             Detectors detectors = make_detectors(next);
+                             try_out(detectors);
+                             return detectors;
                            })});
   } catch (const std::exception& error) {
     refuse_reload(error.what());
@@ -143,23 +127,23 @@ void Service::begin_reload() {
 }
 
 void Service::end_reload() {
-  if (reload_->detector.wait_for(milliseconds(0)) != std::future_status::ready) return;
+  if (reload_->detectors.wait_for(milliseconds(0)) != std::future_status::ready) return;
   Reload done = std::move(*reload_);
   reload_.reset();
   try {
-    std::unique_ptr<Detector> detector = done.detector.get();
+    Detectors detectors = done.detectors.get();
     const Configuration& next = done.configuration;
-    if (detector->manifest().classes != classes_ ||
-        detector->manifest().max_detections != pipeline_->max_detections()) {
+    if (detectors.manifest().classes != classes_ ||
+        detectors.manifest().max_detections != pipeline_->max_detections()) {
       throw Error(next.bundle +
                   ": has other classes or another max_detections, which readers of the ring could "
                   "not follow: restart the service");
     }
     {
       const std::lock_guard<std::mutex> lock(names_mutex_);
-      names_ = {detector->manifest().name, detector->accelerator_name()};
+      names_ = names_of(detectors);
     }
-    pipeline_->replace(std::move(detector), next);
+    pipeline_->replace(std::move(detectors), next);
     capture_->change(capture_options(next));
     log_.set(next.log_level, next.log_format);
     configuration_ = next;
@@ -258,7 +242,7 @@ int Service::stop(int code) {
   control_.reset();
   pipeline_.reset();
   const bool source_ended = capture_->stop(left());
-  const bool made = !reload_ || reload_->detector.wait_for(left()) == std::future_status::ready;
+  const bool made = !reload_ || reload_->detectors.wait_for(left()) == std::future_status::ready;
   if (source_ended && made) return code;
   // A thread sits in a driver and cannot be joined; the kernel cleans up.
   log_.warning("service", {{"not_ended", source_ended ? "reload" : "source"}});

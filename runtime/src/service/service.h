@@ -60,21 +60,22 @@ class Service {
   using Clock = std::chrono::steady_clock;
   struct Names {
     std::string bundle, accelerator;
+    std::vector<std::string> devices;
   };
 
-  std::unique_ptr<Detector> make_detector(const Configuration& configuration) const;
+  static Names names_of(const Detectors& detectors);
   CaptureOptions capture_options(const Configuration& configuration) const;
   ControlHandlers handlers();
 
   Names names() const;
   // A detector is made on a thread of its own: its driver may take long, or hang, and neither
   // signals nor the watchdog wait for it.
-  using Making = std::future<std::unique_ptr<Detector>>;
+  using Making = std::future<Detectors>;
   struct Reload {
     Configuration configuration;
-    Making detector;
+    Making detectors;
   };
-  std::unique_ptr<Detector> wait_for(Making making);
+  Detectors wait_for(Making making);
   void begin_reload();
   void end_reload();
   void refuse_reload(const char* reason);

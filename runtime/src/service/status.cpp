@@ -51,7 +51,7 @@ std::string Service::status_line() const {
   if (!ready_ && metrics_->frames == 0) return "waiting for the first picture";
   const Names called = names();
   return format("%.1f fps · %s %.1f ms p99 %.1f · %s · %s", frames_per_second_.load(),
-                called.accelerator.c_str(), metrics_->infer.recent_percentile_ms(50),
+                joined(called.devices).c_str(), metrics_->infer.recent_percentile_ms(50),
                 metrics_->infer.recent_percentile_ms(99), drops.c_str(),
                 objects(metrics_->last_detections, called.bundle).c_str());
 }
@@ -72,6 +72,7 @@ std::string Service::status_json() const {
   return "{\"schema\": 1, \"state\": " + quoted(state) + ", \"status\": " + quoted(status_line()) +
          ", \"trouble\": " + quoted(trouble) + ", \"bundle\": " + quoted(called.bundle) +
          ", \"accelerator\": " + quoted(called.accelerator) +
+         ", \"devices\": " + quoted(joined(called.devices)) +
          format(", \"uptime_s\": %.1f, \"fps\": %.2f", up.count(), frames_per_second_.load()) +
          number("captured", metrics_->captured) + number("frames", metrics_->frames) +
          number("drops", metrics_->drops) + number("gaps", metrics_->gaps) +

@@ -17,9 +17,9 @@
 namespace {
 
 constexpr std::size_t kHeader = sizeof(unina_frame_header);
-constexpr std::size_t kBytes = 1 << 17;      // of the file
-constexpr std::uint8_t kPixel = 0x5a;        // every byte behind the header
-constexpr std::uint64_t kMost = kBytes / 5;  // of a slot that fits
+constexpr std::size_t kBytes = 1 << 17;                             // of the file
+constexpr std::uint8_t kPixel = 0x5a;                               // every byte behind the header
+constexpr std::uint64_t kMost = kBytes / UNINA_FRAMES_LEAST_SLOTS;  // of a slot that fits
 
 class RingFile {
  public:

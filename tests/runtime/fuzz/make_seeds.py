@@ -92,15 +92,15 @@ def frames_seeds() -> dict[str, bytes]:
     """Headers of rings with two pictures, in a file of 128 KiB: see unina/frame_ring.h."""
 
     def header(form: int, slots: int, width: int, height: int, stride: int) -> bytes:
-        fields = struct.pack("<8sIIQIIIIII16x", b"UNINAFR1", 1, 1600, 24576, slots, width, height, stride, form, 1)
-        states = [struct.pack("<IIQq", state, 0, number, 1000) for number, state in enumerate((2, 0, 3, 2, 1))]
+        fields = struct.pack("<8sIIQIIIIII16x", b"UNINAFR1", 1, 1600, 20480, slots, width, height, stride, form, 1)
+        states = [struct.pack("<IIQq", state, 0, number, 1000) for number, state in enumerate((2, 0, 3, 2, 1, 0))]
         return (fields + b"".join(states)).ljust(1600, b"\0")
 
-    bgr, nv12 = header(0, 5, 64, 48, 256), header(2, 5, 100, 40, 128)
+    bgr, nv12 = header(0, 6, 64, 48, 256), header(2, 6, 100, 40, 128)
     return {
         "bgr": bgr,
         "nv12": nv12,
-        "uyvy": header(3, 5, 98, 40, 200),
+        "uyvy": header(3, 6, 98, 40, 200),
         "changed": nv12 + header(0, 64, 8192, 8192, 32768),
     }
 
