@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 
 packages=(python3-venv python3-dev g++ cmake ninja-build pkg-config
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
-  libhwy-dev nlohmann-json3-dev libcli11-dev libssl-dev libgtest-dev)
+  libhwy-dev nlohmann-json3-dev libcli11-dev libssl-dev libgtest-dev libzmq3-dev libmosquitto-dev)
 python=${PYTHON:-python3}
 jobs=${UNINA_JOBS:-$(nproc)}
 download_s=0

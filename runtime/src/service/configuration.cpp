@@ -88,15 +88,39 @@ void set_mode(Configuration& c, const std::string& text) {
   c.mode = text;
 }
 
-void set_listen(Configuration& c, const std::string& text) {
+// Empty, or something with a port at its end.
+void require_port(const std::string& text, const char* expected) {
+  if (text.empty()) return;
   const std::size_t colon = text.rfind(':');
-  if (!text.empty()) {
-    if (colon == std::string::npos || colon == 0) {
-      throw Error(printable(text) + ": expected ADDRESS:PORT, like \"127.0.0.1:9464\"");
-    }
-    integer(text.substr(colon + 1), 1, 65535);
+  if (colon == std::string::npos || colon == 0) {
+    throw Error(printable(text) + ": expected " + expected);
   }
+  integer(text.substr(colon + 1), 1, 65535);
+}
+
+void set_listen(Configuration& c, const std::string& text) {
+  require_port(text, "ADDRESS:PORT, like \"127.0.0.1:9464\"");
   c.metrics_listen = text;
+}
+
+void set_zmq(Configuration& c, const std::string& text) {
+  const auto begins = [&](std::string_view scheme) {
+    return text.size() > scheme.size() && text.compare(0, scheme.size(), scheme) == 0;
+  };
+  const bool network = begins("tcp://");
+  if (network) require_port(text.substr(6), "tcp://ADDRESS:PORT");
+  if (!text.empty() && !network && !begins("ipc:///")) {
+    throw Error(printable(text) +
+                ": expected ipc:///PATH, or tcp://ADDRESS:PORT for other machines");
+  }
+  c.zmq = text;
+}
+
+void set_topic(Configuration& c, const std::string& text) {
+  if (text.empty() || text.size() > 200 || text.find_first_of("+#") != std::string::npos) {
+    throw Error(printable(text) + ": expected a topic of 1 to 200 bytes without + and #");
+  }
+  c.mqtt_topic = text;
 }
 
 void set_source(Configuration& c, const std::string& text) {
@@ -157,6 +181,17 @@ const std::vector<ConfigurationKey>& configuration_keys() {
        UNINA_INTEGER(ring_slots, 2, 4096)},
       {"control", "PATH", "Socket for unina-detector ctl; empty for none", false,
        UNINA_TEXT(control)},
+      {"zmq", "ENDPOINT",
+       "ZeroMQ PUB socket for detections: ipc:///PATH or tcp://ADDRESS:PORT; empty for none", false,
+       set_zmq, [](const Configuration& c) { return c.zmq; }},
+      {"mqtt", "HOST:PORT", "MQTT broker for detections; empty for none", false,
+       [](Configuration& c, const std::string& text) {
+         require_port(text, "HOST:PORT, like \"127.0.0.1:1883\"");
+         c.mqtt = text;
+       },
+       [](const Configuration& c) { return c.mqtt; }},
+      {"mqtt_topic", "TOPIC", "The topic there", false, set_topic,
+       [](const Configuration& c) { return c.mqtt_topic; }},
       {"mode", "OCTAL", "Permissions of sockets and ring", false, set_mode,
        [](const Configuration& c) { return c.mode; }},
       {"metrics_listen", "ADDRESS:PORT", "HTTP for Prometheus; empty for no network port", false,

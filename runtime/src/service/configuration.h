@@ -34,6 +34,9 @@ struct Configuration {
   std::string ring = "/run/unina-detector/detections.ring";    // empty: none
   int ring_slots = 64;
   std::string control = "/run/unina-detector/control.sock";
+  std::string zmq;   // endpoint; empty: none
+  std::string mqtt;  // the broker's host:port; empty: none
+  std::string mqtt_topic = "unina/detections";
   std::string mode = "0660";   // of the sockets and the ring, octal
   std::string metrics_listen;  // address:port; empty: no network port
 

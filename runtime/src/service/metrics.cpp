@@ -108,6 +108,12 @@ std::string Metrics::prometheus() const {
          static_cast<std::uint64_t>(readers.load()));
   single(text, "unina_readers_dropped_total", "counter",
          "Readers disconnected because they did not keep up.", readers_dropped);
+  single(text, "unina_zmq_full_total", "counter",
+         "Times that a reader by ZeroMQ began to miss messages, its queue being full.", zmq_full);
+  single(text, "unina_mqtt_up", "gauge", "1 while the MQTT broker is connected.",
+         static_cast<std::uint64_t>(mqtt_up.load()));
+  single(text, "unina_mqtt_dropped_total", "counter",
+         "Messages that the MQTT broker did not take in time.", mqtt_dropped);
   single(text, "unina_reloads_total", "counter", "Configurations taken over by SIGHUP.", reloads);
   single(text, "unina_reloads_refused_total", "counter", "Configurations refused at SIGHUP.",
          reloads_refused);

@@ -50,8 +50,8 @@ struct Metrics {
   Histogram wait, preprocess, infer, decode, publish, total;
   Counter captured{0}, frames{0}, drops{0}, gaps{0}, stale{0};
   Counter source_lost{0}, reloads{0}, reloads_refused{0};
-  Counter readers_dropped{0};
-  std::atomic<int> readers{0}, source_up{0};
+  Counter readers_dropped{0}, zmq_full{0}, mqtt_dropped{0};
+  std::atomic<int> readers{0}, source_up{0}, mqtt_up{0};
   std::atomic<int> last_detections{0};
   std::vector<std::string> classes;
   std::vector<Counter> detections;  // one a class

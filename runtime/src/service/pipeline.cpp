@@ -33,6 +33,10 @@ Pipeline::Pipeline(Detectors detectors, const Configuration& configuration, Mail
       writer_(detectors.manifest().classes, max_detections_),
       stale_ns_(configuration.stale_ms * std::int64_t{1'000'000}) {
   const unsigned mode = configuration.mode_bits();
+  if (!configuration.zmq.empty()) others_.push_back(open_zmq(configuration.zmq, mode, metrics));
+  if (!configuration.mqtt.empty()) {
+    others_.push_back(open_mqtt(configuration.mqtt, configuration.mqtt_topic, metrics, log));
+  }
   if (!configuration.socket.empty()) socket_.emplace(configuration.socket, mode);
   if (!configuration.ring.empty()) {
     ring_.emplace(configuration.ring, configuration.ring_slots, max_detections_,
@@ -117,8 +121,13 @@ void Pipeline::publish(const Captured& captured, const Answer& answer) {
   report.detections = &answer.detections;
 
   if (ring_) ring_->write(report);
+  const std::string_view message =
+      socket_ || !others_.empty() ? writer_.write(report) : std::string_view();
+  for (const std::unique_ptr<MessageSink>& sink : others_) {
+    sink->send(message.substr(0, message.size() - 1));
+  }
   if (socket_) {
-    const int dropped = socket_->send(writer_.write(report));
+    const int dropped = socket_->send(message);
     if (dropped > 0) {
       Metrics::count(metrics_.readers_dropped, static_cast<std::uint64_t>(dropped));
       log_.warning("reader", {{"state", "dropped"}, {"reason", "it did not keep up"}});

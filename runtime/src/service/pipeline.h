@@ -19,6 +19,7 @@
 #include "service/log.h"
 #include "service/mailbox.h"
 #include "service/message.h"
+#include "service/message_sinks.h"
 #include "service/metrics.h"
 #include "service/ring_sink.h"
 #include "service/socket_sink.h"
@@ -76,6 +77,7 @@ class Pipeline {
   MessageWriter writer_;
   std::optional<SocketSink> socket_;
   std::optional<RingSink> ring_;
+  std::vector<std::unique_ptr<MessageSink>> others_;
   std::atomic<std::int64_t> stale_ns_;
   std::atomic<bool> idle_{true}, wanted_{false}, replaced_{false};
   mutable std::mutex mutex_;

@@ -31,14 +31,15 @@ const sockaddr* generic(const sockaddr_un& address) {
 
 std::string reason() { return std::strerror(errno); }
 
-// Of what stands at the path; 0 where nothing does.
+}  // namespace
+
 ino_t inode_at(const std::string& path) {
   struct stat status{};
   return lstat(path.c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
-// Removes a socket that nobody listens at.
-void remove_abandoned(const std::string& path, const sockaddr_un& address, int type) {
+void remove_abandoned_socket(const std::string& path, int type) {
+  const sockaddr_un address = address_of(path);
   struct stat status{};
   if (lstat(path.c_str(), &status) != 0) return;
   if (!S_ISSOCK(status.st_mode)) {
@@ -58,11 +59,9 @@ void remove_abandoned(const std::string& path, const sockaddr_un& address, int t
   throw Error(path + ": another process listens there; stop it or configure another path");
 }
 
-}  // namespace
-
 UnixListener::UnixListener(std::string path, int type, mode_t mode) : path_(std::move(path)) {
   const sockaddr_un address = address_of(path_);
-  remove_abandoned(path_, address, type);
+  remove_abandoned_socket(path_, type);
   descriptor_ = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (descriptor_ < 0) throw Error(path_ + ": no socket: " + reason());
   // Nobody may connect before the mode is the one that was asked for.

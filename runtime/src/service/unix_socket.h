@@ -1,6 +1,7 @@
 // A listening Unix socket that belongs to this process, and goes with it.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <string>
@@ -27,6 +28,13 @@ class UnixListener {
   int descriptor_ = -1;
   ino_t inode_ = 0;
 };
+
+// Of what stands at the path; 0 where nothing does.
+ino_t inode_at(const std::string& path);
+
+// Removes a socket that a dead process left at the path. Throws Error when somebody listens there,
+// and when something else stands there.
+void remove_abandoned_socket(const std::string& path, int type);
 
 // Connects to a socket; gives up after 10 s. Throws Error.
 int connect_unix(const std::string& path, int type);
