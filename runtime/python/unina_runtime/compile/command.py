@@ -1,0 +1,171 @@
+"""`unina-compile`: from a bundle to what the detector serves, on the machine that serves it."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, Never
+
+from unina_runtime.compile.configuration import DEFAULT_WANTED, FALLBACKS, instance_name, read_policy, read_wanted
+from unina_runtime.compile.notify import tell
+from unina_runtime.compile.outcome import CannotSay, Refused
+from unina_runtime.compile.run import Job, Report, compilation, look, run
+from unina_runtime.compile.signature import TrustedKeys
+from unina_runtime.compile.store import BUNDLE, HOST, PAYLOADS, Made, Store
+from unina_runtime.compile.trtexec import Trtexec
+from unina_runtime.compile.verified_bundle import copy_verified
+from unina_runtime.compile.versions import L4T_RELEASE, TensorRt
+
+STATE = Path("/var/lib/unina/loadables")
+DETECTOR = Path("/etc/unina/detector.toml")
+POLICY = Path("/etc/unina/compile.toml")
+EXAMPLES = """examples:
+  unina-compile                                       as unina-compile.service runs it
+  unina-compile --detector /etc/unina/detector-front.toml
+  unina-compile --dry-run --bundle cones.unina        verify, and show what trtexec would be called with
+  unina-compile --force                               compile again, also what is there or was refused
+
+The bundle is verified first: every file by its hash, and its signature where a key is provisioned (*.pub in
+/etc/unina/trusted-keys, or --trust). What was compiled for another bundle, TensorRT, L4T or core is never used. If
+compiling fails, the last good one serves on. On a machine without a DLA there is nothing to compile.
+Exit code: 0 compiled, or already there, or nothing to compile; 1 the bundle was refused or compiling failed;
+2 can't say (no trtexec, no bundle, bad configuration). Page: docs/first-boot.md.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    signal.signal(signal.SIGTERM, _stop)
+    arguments = parser().parse_args(argv)
+    try:
+        job = _job(arguments)
+        for warning in job.wanted.warnings:
+            tell(f"warning: {warning}")
+        if arguments.dry_run:
+            return _dry_run(job, as_json=arguments.json)
+        report = run(job)
+    except Refused as error:
+        tell(str(error))
+        return 1
+    except CannotSay as error:
+        tell(str(error))
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    tell(report.text)
+    if arguments.json:
+        print(json.dumps(_document(job, report), indent=2))
+    return report.exit_code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="unina-compile",
+        description="Verifies a bundle and compiles it for the DLA of this machine.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = top.add_argument
+    add("--detector", type=Path, metavar="FILE", help=f"whose bundle and core to compile for (default: {DETECTOR})")
+    add("--bundle", type=Path, metavar="DIR", help="a .unina directory, instead of the detector's")
+    add("--accelerator", choices=tuple(PAYLOADS), help="instead of the detector's")
+    add("--instance", type=instance_name, metavar="NAME", help="which detector it is for (default: name of --detector)")
+    add("--config", type=Path, metavar="FILE", help=f"how to compile (default: {POLICY}, if it is there)")
+    add("--state", type=Path, metavar="DIR", help=f"where results go (default: $STATE_DIRECTORY, else {STATE})")
+    add("--trust", type=Path, action="append", default=[], metavar="KEY.pub", help="take only what this key signed")
+    add("--trtexec", metavar="PATH", help="TensorRT's compiler")
+    add("--fallback", choices=FALLBACKS, help="if the DLA refuses")
+    add("--timeout-s", type=int, metavar="S", help="for one compilation")
+    add("--memory-mb", type=int, metavar="MB", help="for trtexec")
+    add("--min-free-mb", type=int, metavar="MB", help="to be left on the disk")
+    add("--tensorrt-version", type=_version, metavar="X.Y.Z", help="instead of asking trtexec")
+    add("--l4t-release", type=Path, default=L4T_RELEASE, metavar="FILE", help=f"(default: {L4T_RELEASE})")
+    add("--force", action="store_true", help="compile also what is there")
+    add("--dry-run", action="store_true", help="verify and show, write nothing")
+    add("--json", action="store_true", help="print a JSON object on stdout")
+    return top
+
+
+def _version(text: str) -> TensorRt:
+    try:
+        major, minor, patch = map(int, text.split("."))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a version such as 10.3.0") from error
+    return TensorRt(major, minor, patch)
+
+
+def _job(arguments: argparse.Namespace) -> Job:
+    wanted = DEFAULT_WANTED  # a bundle that is named needs no detector
+    if arguments.detector or not arguments.bundle:
+        wanted = read_wanted(arguments.detector or DETECTOR)
+    if arguments.bundle:
+        wanted = replace(wanted, bundle=arguments.bundle)
+    if arguments.instance:
+        wanted = replace(wanted, instance=arguments.instance)
+    if arguments.accelerator:
+        wanted = replace(wanted, core=arguments.accelerator, definite=True)
+    config = arguments.config or (POLICY if POLICY.exists() else None)
+    keys = ("trtexec", "fallback", "timeout_s", "memory_mb", "min_free_mb")
+    policy = read_policy(config, {key: getattr(arguments, key) for key in keys})
+    state = arguments.state or Path(os.environ.get("STATE_DIRECTORY", "").split(":")[0] or STATE)
+    trusted = TrustedKeys.of(arguments.trust, Path(policy.trusted_keys))
+    return Job(
+        wanted, policy, trusted, Store(state), arguments.l4t_release, arguments.tensorrt_version, arguments.force
+    )
+
+
+def _dry_run(job: Job, *, as_json: bool) -> int:
+    """Everything but compiling. Raises Refused, CannotSay."""
+    machine, core = look(job)
+    with tempfile.TemporaryDirectory(prefix="unina-compile-") as name:
+        work = Path(name)
+        bundle = copy_verified(job.wanted.bundle, job.keys, work / BUNDLE)
+        document: dict[str, Any] = {
+            "bundle": str(bundle.path),
+            "bundle_sha256": bundle.sha256,
+            "signed_by": bundle.signed_by,
+            "core": core,
+            "l4t": machine.l4t,
+        }
+        if core != HOST:
+            trtexec = Trtexec(Path(job.policy.trtexec))
+            tensorrt = job.tensorrt or trtexec.tensorrt(work)
+            line = compilation(bundle, work, core, tensorrt)
+            entry = job.store.root / Made(bundle.sha256, str(tensorrt), machine.l4t, core, "").key
+            there = job.store.read(entry, job.keys) is not None
+            document |= {"tensorrt": str(tensorrt), "entry": str(entry), "compiled": there}
+            document["arguments"] = [str(trtexec.path), *line.arguments]
+    if as_json:
+        print(json.dumps(document, indent=2))
+        return 0
+    for key, value in document.items():
+        print(f"{key}: {' '.join(value) if isinstance(value, list) else value}")
+    return 0
+
+
+def _document(job: Job, report: Report) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "outcome": report.outcome,
+        "text": report.text,
+        "instance": job.wanted.instance,
+        "served": None if report.served is None else str(report.served),
+        "made": None if report.made is None else asdict(report.made),
+        "signed_by": report.signed_by,
+    }
+
+
+def _stop(number: int, frame: FrameType | None) -> Never:
+    """SIGTERM: trtexec is ended and what was being made is removed, on the way out."""
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""What compiling needs of a bundle's manifest.json (docs/bundle.md), as typed values.
+
+Nothing of a manifest ever becomes an option of a program as it stands: formats and types are looked up in tables.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unina_runtime.compile.outcome import Refused
+
+SCHEMA = 1
+MOST_MANIFEST_BYTES = 16 << 20
+MOST_FILE_BYTES = 1 << 30
+"""of a file of a bundle; the networks that a DLA can hold are far smaller"""
+MOST_FILES = 1000
+AGAIN = "export or copy the bundle again"
+
+DLA_FORMATS: Mapping[tuple[str, str, str], str] = {
+    ("input", "int8", "linear"): "int8:dla_linear",
+    ("input", "int8", "hwc4"): "int8:dla_hwc4",
+    ("input", "int8", "chw32"): "int8:chw32",
+    ("output", "int8", "linear"): "int8:dla_linear",
+    ("output", "int8", "chw32"): "int8:chw32",
+    ("output", "float16", "linear"): "fp16:dla_linear",
+    ("output", "float16", "chw16"): "fp16:chw16",
+}
+"""Role, dtype and format of a manifest, as trtexec spells what crosses the DLA's border."""
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """What the manifest says of a file."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class BorderTensor:
+    """An input or output of the network."""
+
+    role: str
+    """input or output"""
+    dtype: str
+    """int8 or float16"""
+    format: str
+    """linear, hwc4, chw16 or chw32"""
+
+    @property
+    def dla(self) -> str:
+        """type:layout as trtexec takes it for the DLA."""
+        return DLA_FORMATS[self.role, self.dtype, self.format]
+
+    @property
+    def gpu(self) -> str:
+        """The same for an engine on the GPU: plain rows."""
+        return f"{'int8' if self.dtype == 'int8' else 'fp16'}:chw"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest, as far as compiling goes."""
+
+    name: str
+    inputs: tuple[BorderTensor, ...]
+    outputs: tuple[BorderTensor, ...]
+    files: Mapping[str, BundleFile]
+
+
+def parse_manifest(content: bytes, origin: str) -> Manifest:
+    """Reads manifest.json; `origin` is its path, for messages.
+
+    Raises:
+        Refused: not a manifest of this schema, or one that names a file outside the bundle.
+    """
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{origin}: not valid JSON; {AGAIN}") from error
+    if not isinstance(document, dict):
+        raise Refused(f"{origin}: is not a JSON object; {AGAIN}")
+    if document.get("schema") != SCHEMA or isinstance(document["schema"], bool):
+        raise Refused(
+            f"{origin}: schema: this program reads schema {SCHEMA}, the bundle has "
+            f"{shown(document.get('schema'))}; export it with the matching unina-export"
+        )
+    try:
+        name = document["name"]
+        tensors = [_tensor(entry, origin) for entry in document["tensors"]]
+        files = {path: _file(path, entry, origin) for path, entry in document["files"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"{origin}: not a manifest as docs/bundle.md has it ({shown(error)}); {AGAIN}") from error
+    if not isinstance(name, str):
+        raise Refused(f"{origin}: name: {shown(name)} is not a text; {AGAIN}")
+    if not 0 < len(files) <= MOST_FILES:
+        raise Refused(f"{origin}: files: names {len(files)} files, not 1 to {MOST_FILES}; {AGAIN}")
+    borders = {role: tuple(tensor for tensor in tensors if tensor.role == role) for role in ("input", "output")}
+    if not borders["input"] or not borders["output"]:
+        raise Refused(f"{origin}: tensors: a network has at least one input and one output; {AGAIN}")
+    return Manifest(name, borders["input"], borders["output"], files)
+
+
+def shown(value: object) -> str:
+    """A value from a bundle in a message: short, and without anything that a terminal would obey."""
+    text = str(value)
+    return re.sub(r"[^\x20-\x7e]", "?", text if len(text) <= 80 else text[:77] + "...")
+
+
+def stays_inside(path: str) -> bool:
+    """Whether a path is relative, downwards and in plain parts: nothing that could leave the bundle."""
+    parts = path.split("/")
+    plain = not re.search(r"[\x00-\x1f\x7f\\]", path) and len(path) <= 200
+    return plain and all(part not in {"", ".", ".."} for part in parts)
+
+
+def _tensor(entry: Any, origin: str) -> BorderTensor:
+    tensor = BorderTensor(str(entry["role"]), str(entry["dtype"]), str(entry["format"]))
+    if (tensor.role, tensor.dtype, tensor.format) not in DLA_FORMATS:
+        raise Refused(
+            f"{origin}: tensors: {shown(entry['name'])}: {shown(tensor.role)} {shown(tensor.dtype)} in "
+            f"{shown(tensor.format)} cannot cross the DLA's border; {AGAIN}"
+        )
+    return tensor
+
+
+def _file(path: str, entry: Any, origin: str) -> BundleFile:
+    sha256, size = entry["sha256"], entry["bytes"]
+    if not stays_inside(path) or path == "manifest.json":
+        raise Refused(f"{origin}: files: {shown(path)} is not a path inside the bundle (relative, without '..')")
+    if not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise Refused(f"{origin}: files: {shown(path)}: sha256: {shown(sha256)} is not 64 hex digits; {AGAIN}")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MOST_FILE_BYTES:
+        raise Refused(f"{origin}: files: {shown(path)}: bytes: {shown(size)} is not 0 to {MOST_FILE_BYTES}; {AGAIN}")
+    return BundleFile(sha256.lower(), size)

@@ -1,0 +1,213 @@
+"""One run: verify the bundle, look whether it is compiled for this machine, compile it if not, and let it be served."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unina_runtime.compile.configuration import Policy, Wanted
+from unina_runtime.compile.notify import status, tell
+from unina_runtime.compile.outcome import CannotSay, DlaRefused, Refused
+from unina_runtime.compile.signature import TrustedKeys
+from unina_runtime.compile.store import BUNDLE, HOST, NONE, PAYLOADS, Machine, Made, Store, file_sha256
+from unina_runtime.compile.trtexec import Limits, Trtexec
+from unina_runtime.compile.trtexec_flags import (
+    CACHE,
+    GPU,
+    LAYERS,
+    Compilation,
+    calibration_for,
+    fp16_layers,
+    require_files,
+)
+from unina_runtime.compile.verified_bundle import VerifiedBundle, copy_verified, verify_bundle
+from unina_runtime.compile.versions import TensorRt, l4t_release
+
+MIB = 1 << 20
+MOST_OUTPUT_MB = 2048
+SPARE_MB = 16
+"""of the disk, which trtexec cannot fill"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a run needs to know."""
+
+    wanted: Wanted
+    policy: Policy
+    keys: TrustedKeys
+    store: Store
+    l4t_release: Path
+    tensorrt: TensorRt | None = None
+    """None: trtexec is asked"""
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run ended. `outcome` is compiled, present, fallback, host, kept or nothing."""
+
+    outcome: str
+    served: Path | None
+    text: str
+    exit_code: int = 0
+    made: Made | None = None
+    signed_by: str = ""
+
+
+def run(job: Job) -> Report:
+    """Compiles and serves; whatever goes wrong leaves the last good one serving, if it is good for this machine.
+
+    Raises CannotSay only where the state directory itself cannot be used.
+    """
+    status("waiting for another unina-compile")
+    with job.store.locked():
+        machine = Machine(None, NONE)
+        core = job.wanted.core
+        try:
+            machine, core = look(job)
+            return _wanted(job, machine, core)
+        except (Refused, CannotSay) as error:
+            return _kept(job, machine, core, error)
+        except OSError as error:
+            reason = f"{error.filename or job.store.root}: {error.strerror or error}"
+            return _kept(job, machine, core, Refused(reason))
+
+
+def look(job: Job) -> tuple[Machine, str]:
+    """The machine, and the core that is meant on it. Raises CannotSay."""
+    l4t = l4t_release(job.l4t_release)
+    if l4t is None and job.wanted.core != HOST:
+        if job.wanted.definite:
+            raise CannotSay(
+                f"{job.l4t_release}: not there, so no Jetson with a DLA or GPU: let accelerator be auto or host in "
+                "the detector's configuration"
+            )
+        return Machine(None, NONE), HOST
+    return Machine(None, l4t or NONE), job.wanted.core
+
+
+def _wanted(job: Job, machine: Machine, core: str) -> Report:
+    name = job.wanted.bundle
+    status(f"verifying {name}")
+    bundle = verify_bundle(name, job.keys)
+    if core == HOST:
+        made = Made(bundle.sha256, NONE, NONE, HOST, "")
+        entry = _present(job, made) or _make(job, bundle, made, None)
+        return _served(job, bundle, "host", entry, f"nothing to compile: {name.name} runs on the host accelerator")
+    asked = job.tensorrt or _ask(job)
+    made = Made(bundle.sha256, str(asked), machine.l4t, core, "")
+    there = f"{name.name} for {core}, TensorRT {asked}, L4T {machine.l4t}"
+    if present := _present(job, made):
+        return _served(job, bundle, "present", present, f"already compiled: {there}")
+    began = time.monotonic()
+    try:
+        entry = _make_once(job, bundle, made, asked)
+    except Refused as error:
+        last = job.store.last_good(job.wanted.instance, Machine(str(asked), machine.l4t), core, job.keys)
+        # What may pass, as a full disk, is no reason to leave the DLA while something serves on it
+        stays = last is not None and not isinstance(error, DlaRefused)
+        if core == GPU or job.policy.fallback != "gpu-engine" or stays:
+            raise
+        tell(f"{there}: {error}; an engine for the GPU instead (fallback)")
+        instead = replace(made, core=GPU, instead_of=str(error))
+        entry = _present(job, instead) or _make(job, bundle, instead, asked)
+        return _served(job, bundle, "fallback", entry, f"GPU engine in place of {there}: {error}", made.key)
+    return _served(job, bundle, "compiled", entry, f"compiled {there} in {time.monotonic() - began:.0f} s")
+
+
+def _make_once(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt) -> Path:
+    """As `_make`, but what trtexec itself refused once is not tried again at every boot."""
+    former = "" if job.force else job.store.refusal(made.key)
+    if former:
+        raise DlaRefused(f"{former} (remembered; unina-compile --force tries again)")
+    try:
+        return _make(job, bundle, made, tensorrt)
+    except DlaRefused as error:
+        job.store.remember_refusal(made.key, str(error))
+        raise
+
+
+def _ask(job: Job) -> TensorRt:
+    with job.store.workshop() as folder:
+        return Trtexec(Path(job.policy.trtexec)).tensorrt(folder)
+
+
+def _present(job: Job, made: Made) -> Path | None:
+    """The entry, where it is whole."""
+    entry = job.store.root / made.key
+    if job.force or not entry.exists():
+        return None
+    if job.store.read(entry, job.keys) is None:
+        tell(f"{entry.name}: is damaged; made again")
+        return None
+    return entry
+
+
+def _served(job: Job, bundle: VerifiedBundle, outcome: str, entry: Path, text: str, refused_key: str = "") -> Report:
+    """The new one stands; only now what nobody serves goes."""
+    job.store.serve(job.wanted.instance, entry)
+    job.store.prune(refused_key)
+    return Report(outcome, entry, text, 0, job.store.read(entry, job.keys), bundle.signed_by)
+
+
+def _kept(job: Job, machine: Machine, core: str, error: Exception) -> Report:
+    """The reason, and what serves on."""
+    code = 2 if isinstance(error, CannotSay) else 1
+    try:
+        if core != HOST:
+            machine = replace(machine, tensorrt=str(job.tensorrt or _ask(job)))
+    except CannotSay:
+        pass
+    last = job.store.last_good(job.wanted.instance, machine, core, job.keys)
+    if last is None:
+        job.store.withdraw(job.wanted.instance)
+        return Report("nothing", None, f"{error}; nothing is compiled that could serve instead", code)
+    job.store.serve(job.wanted.instance, last)
+    return Report("kept", last, f"{error}; {last.name} serves on", code, job.store.read(last, job.keys))
+
+
+def _make(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt | None) -> Path:
+    """A new entry. Raises Refused, CannotSay."""
+    if tensorrt is not None and made.core != GPU and tensorrt.without_dla:
+        raise DlaRefused(tensorrt.without_dla)
+    _require_free(job, bundle)
+    with job.store.workshop() as work:
+        copy = copy_verified(bundle.path, job.keys, work / BUNDLE)
+        if copy.sha256 != bundle.sha256:
+            raise Refused(f"{bundle.path}: changed while it was read; run unina-compile again when it is complete")
+        if tensorrt is None:
+            return job.store.publish(work, made)
+        output = work / PAYLOADS[made.core]
+        line = compilation(copy, work, made.core, tensorrt)
+        free_mb = job.store.free_bytes() // MIB - SPARE_MB
+        limits = Limits(job.policy.timeout_s, job.policy.memory_mb, max(1, min(MOST_OUTPUT_MB, free_mb)))
+        what = f"compiling {bundle.path.name} for {made.core}, TensorRT {tensorrt}, L4T {made.l4t}"
+        tell(what)
+
+        def tick(seconds: float) -> None:
+            status(f"{what}: {seconds:.0f} s of at most {limits.timeout_s:g}")
+
+        Trtexec(Path(job.policy.trtexec)).compile(line.arguments, work, output, limits, tick)
+        return job.store.publish(work, replace(made, payload_sha256=file_sha256(output)))
+
+
+def compilation(bundle: VerifiedBundle, work: Path, core: str, tensorrt: TensorRt) -> Compilation:
+    """trtexec's call for a bundle that lies in `work`; writes the calibration cache for it. Raises Refused."""
+    files = bundle.manifest.files
+    require_files(files, tensorrt, str(bundle.path))
+    layers: tuple[str, ...] = ()
+    if not tensorrt.strongly_typed:
+        cache = (work / BUNDLE / CACHE).read_bytes()
+        (work / CACHE).write_bytes(calibration_for(tensorrt, cache, CACHE))
+        if LAYERS in files:
+            layers = fp16_layers((work / BUNDLE / LAYERS).read_text(encoding="utf-8", errors="replace"), LAYERS)
+    return Compilation(bundle.manifest, tensorrt, core, BUNDLE, CACHE, PAYLOADS[core], layers)
+
+
+def _require_free(job: Job, bundle: VerifiedBundle) -> None:
+    needed = 2 * bundle.bytes + job.policy.min_free_mb * MIB
+    free = job.store.free_bytes()
+    if free < needed:
+        raise Refused(
+            f"{job.store.root}: {free / MIB:.0f} MiB are free, {needed / MIB:.0f} are needed (min_free_mb); make room"
+        )

@@ -1,0 +1,251 @@
+"""Where compiled models lie, so that power may fail at any moment: an entry is whole, or it is not there.
+
+    <state>/<bundle>-<TensorRT>-<L4T>-<core>/   bundle/, loadable.bin or engine.plan, detector.env, made.json
+    <state>/current/<instance>                  link to the entry that a detector serves
+    <state>/previous/<instance>                 the one before, for going back without compiling
+    <state>/refused/<entry>                     why trtexec refused it
+    <state>/.work-*                             being made, or being removed; nobody reads it
+
+Everything is on the disk before a rename shows it, and links change by rename alone.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from unina_runtime.compile.outcome import CannotSay, Refused
+from unina_runtime.compile.signature import TrustedKeys
+from unina_runtime.compile.verified_bundle import verify_bundle
+
+BUNDLE = "bundle"
+MADE = "made.json"
+ENVIRONMENT = "detector.env"
+CURRENT = "current"
+PREVIOUS = "previous"
+REFUSED = "refused"
+WORK = ".work-"
+HOST = "host"
+PAYLOADS = {"dla0": "loadable.bin", "dla1": "loadable.bin", "gpu": "engine.plan", HOST: ""}
+"""What a core runs, by core; the host accelerator's is in the bundle."""
+ACCELERATORS = {"dla0": "cudla-hybrid", "dla1": "cudla-hybrid", "gpu": "tensorrt", HOST: "host"}
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an entry was made of, and what came out."""
+
+    bundle_sha256: str
+    tensorrt: str
+    """ "none" where nothing was compiled"""
+    l4t: str
+    core: str
+    payload_sha256: str
+    instead_of: str = ""
+    """why it is not what was wanted: an engine for the GPU in place of a loadable"""
+
+    @property
+    def key(self) -> str:
+        """Name of the entry. Half of a SHA-256 is still out of anybody's reach."""
+        return f"{self.bundle_sha256[:32]}-{self.tensorrt}-{self.l4t}-{self.core}"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What an entry must have been made for to be used here."""
+
+    tensorrt: str | None
+    """None: nobody could say"""
+    l4t: str
+
+    def suits(self, made: Made) -> bool:
+        """Whether it may run here. A loadable depends on L4T's DLA driver, an engine on TensorRT itself."""
+        if made.core == HOST:
+            return True
+        if made.l4t != self.l4t:
+            return False
+        return made.tensorrt == self.tensorrt or (self.tensorrt is None and made.core != "gpu")
+
+
+@dataclass(frozen=True)
+class Store:
+    """The state directory."""
+
+    root: Path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One run at a time; what a killed one left behind is removed. Raises CannotSay."""
+        try:
+            for folder in (self.root, *(self.root / name for name in (CURRENT, PREVIOUS, REFUSED))):
+                folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise CannotSay(f"{self.root}: cannot be written: {error.strerror}; compiled models go there") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for rest in self.root.glob(f"{WORK}*"):
+                shutil.rmtree(rest, ignore_errors=True)
+            yield
+        finally:
+            os.close(lock)
+
+    @contextmanager
+    def workshop(self) -> Iterator[Path]:
+        """A folder to make an entry in."""
+        folder = Path(tempfile.mkdtemp(prefix=WORK, dir=self.root))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def free_bytes(self) -> int:
+        """On the disk that entries go to."""
+        found = os.statvfs(self.root)
+        return found.f_bavail * found.f_frsize
+
+    def publish(self, draft: Path, made: Made) -> Path:
+        """Makes a draft with bundle and payload an entry, and returns it."""
+        payload = PAYLOADS[made.core]
+        lines = {"UNINA_ACCELERATOR": ACCELERATORS[made.core], "UNINA_DLA": "1" if made.core == "dla1" else "0"}
+        (draft / ENVIRONMENT).write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+        (draft / MADE).write_text(json.dumps({"schema": 1, **asdict(made)}, indent=2) + "\n")
+        expected = {BUNDLE, ENVIRONMENT, MADE, *filter(None, [payload])}
+        for entry in draft.iterdir():
+            if entry.name not in expected:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        _whole_to_disk(draft)
+        target = self.root / made.key
+        if target.exists():  # damaged, or --force
+            self._discard(target)
+        draft.rename(target)
+        _to_disk(self.root)
+        return target
+
+    def serve(self, instance: str, entry: Path) -> None:
+        """Lets `current/<instance>` be this entry."""
+        former = self.target(instance)
+        if former == entry:
+            return
+        if former is not None:
+            self._link(PREVIOUS, instance, former)
+        self._link(CURRENT, instance, entry)
+
+    def withdraw(self, instance: str) -> None:
+        """Lets a detector serve nothing."""
+        (self.root / CURRENT / instance).unlink(missing_ok=True)
+        _to_disk(self.root / CURRENT)
+
+    def target(self, instance: str, where: str = CURRENT) -> Path | None:
+        """What a link points to; None without one."""
+        try:
+            return self.root / (self.root / where / instance).readlink().name
+        except OSError:
+            return None
+
+    def refusal(self, key: str) -> str:
+        """Why trtexec refused it; "" if it did not."""
+        try:
+            return (self.root / REFUSED / key).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return ""
+
+    def remember_refusal(self, key: str, why: str) -> None:
+        """What is lost of it in a power cut costs another try."""
+        (self.root / REFUSED / key).write_text(why, encoding="utf-8")
+
+    def prune(self, refused_key: str) -> None:
+        """Removes entries that no link names, and refusals but this."""
+        for refusal in (self.root / REFUSED).iterdir():
+            if refusal.name != refused_key:
+                refusal.unlink()
+        kept = {
+            self.root / link.readlink().name
+            for folder in (CURRENT, PREVIOUS)
+            for link in (self.root / folder).iterdir()
+            if link.is_symlink()
+        }
+        for entry in self.entries():
+            if entry not in kept:
+                self._discard(entry)
+
+    def entries(self) -> list[Path]:
+        """All entries, the newest first."""
+        found = [path for path in self.root.iterdir() if (path / MADE).is_file() and not path.name.startswith(".")]
+        return sorted(found, key=lambda path: (path / MADE).stat().st_mtime_ns, reverse=True)
+
+    def read(self, entry: Path, keys: TrustedKeys) -> Made | None:
+        """What a whole entry says of itself; None if anything of it is not as it was made, or not signed as wanted."""
+        try:
+            document = json.loads((entry / MADE).read_text())
+            document.pop("schema")
+            made = Made(**document)
+            bundle = verify_bundle(entry / BUNDLE, keys)
+            payload = PAYLOADS[made.core]
+            same = not payload or file_sha256(entry / payload) == made.payload_sha256
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, Refused, CannotSay):
+            return None
+        return made if same and made.bundle_sha256 == bundle.sha256 and made.key == entry.name else None
+
+    def last_good(self, instance: str, machine: Machine, core: str, keys: TrustedKeys) -> Path | None:
+        """What may serve while the wanted cannot: what serves now, what did before, else the newest.
+
+        Never the host accelerator in place of a DLA: one that is not used must not look like one that is slow.
+        """
+        for entry in (self.target(instance), self.target(instance, PREVIOUS), *self.entries()):
+            made = self.read(entry, keys) if entry is not None else None
+            if made is not None and machine.suits(made) and (made.core == core or made.instead_of):
+                return entry
+        return None
+
+    def _link(self, folder: str, instance: str, entry: Path) -> None:
+        place = self.root / folder
+        fresh = place / f".{instance}.new"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(Path("..") / entry.name)
+        fresh.rename(place / instance)
+        _to_disk(place)
+
+    def _discard(self, entry: Path) -> None:
+        """A rename first, so that half of an entry is never seen."""
+        rest = Path(tempfile.mkdtemp(prefix=WORK, dir=self.root)) / "removed"
+        with suppress(FileNotFoundError):
+            entry.rename(rest)
+            _to_disk(self.root)
+        shutil.rmtree(rest.parent, ignore_errors=True)
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _whole_to_disk(folder: Path) -> None:
+    """Readable for the detector's user, unchangeable by accident, and on the disk."""
+    for place, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            path = Path(place) / name
+            path.chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)
+            _to_disk(path)
+        for name in folders:
+            (Path(place) / name).chmod(0o755)
+        _to_disk(Path(place))
+    folder.chmod(0o755)
+    _to_disk(folder)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
