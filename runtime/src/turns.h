@@ -45,8 +45,11 @@ class Turns {
   Turns(const Turns&) = delete;
   Turns& operator=(const Turns&) = delete;
 
-  // Called on a worker's own thread after each piece from now on. Before the first put().
-  void when_finished(std::function<void()> call) { finished_ = std::move(call); }
+  // Called on a worker's own thread after each piece from now on.
+  void when_finished(std::function<void()> call) {
+    const std::lock_guard<std::mutex> lock(finished_mutex_);
+    finished_ = std::move(call);
+  }
 
   std::size_t under_way() const { return put_ - taken_; }
   // Whether take() has something and would not wait for it.
@@ -119,11 +122,13 @@ class Turns {
         if (!lane.piece) return;
       }
       lane.finish();
+      const std::lock_guard<std::mutex> lock(finished_mutex_);
       if (finished_) finished_();
     }
   }
 
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::mutex finished_mutex_;
   std::function<void()> finished_;
   std::size_t put_ = 0, taken_ = 0;
 };

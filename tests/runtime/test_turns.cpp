@@ -134,6 +134,21 @@ TEST(Turns, DoneIsOfTheOldestAndEveryEndIsTold) {
   EXPECT_FALSE(turns.done());
 }
 
+// As after a try: the last piece may not have been told of yet when the call is changed.
+TEST(Turns, WhatIsToldCanChangeBetweenPieces) {
+  const auto work = work_of([](int) { return ""; });
+  for (int round = 0; round < 100; ++round) {
+    std::atomic<int> told{0};
+    Numbers turns({work, work});
+    turns.put(0);
+    turns.take();
+    turns.when_finished([&] { ++told; });
+    turns.put(1);
+    turns.take();
+    while (told < 1) std::this_thread::yield();
+  }
+}
+
 TEST(Turns, AResultKeepsItsMemory) {
   Turns<int, std::vector<int>> turns(
       {[](int n, std::vector<int>& result) { result.assign(static_cast<std::size_t>(n), n); }});

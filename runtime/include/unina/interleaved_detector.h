@@ -41,8 +41,8 @@ class InterleavedDetector {
   void put(const ImageView& image);
   // Whether take() has an answer and would not wait for it.
   bool done() const;
-  // Called on a detector's thread after each picture from now on. Before the first put(); a single
-  // detector, which works in put(), does not call.
+  // Called on a detector's thread after each picture from now on; a single detector, which works in
+  // put(), does not call.
   void when_finished(std::function<void()> call);
   // The answer to the oldest picture under way, which stays until the next put(); waits for it.
   // Throws what its detector threw, for this picture only.
