@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
 #include <deque>
 #include <opencv2/imgcodecs.hpp>
 #include <string>
@@ -68,6 +69,9 @@ int serve_main(int argc, char** argv) {
     for (const auto& [key, text] : values) {
       if (app.count(flag_of(*key)) > 0) options.flags[std::string(key->name)] = text;
     }
+    // Until the service takes them over there is nothing to stop, and nobody would look at them.
+    std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGTERM, SIG_DFL);
     code = Service(std::move(options)).run();
   });
   return failed != 0 ? failed : code;

@@ -9,4 +9,4 @@ for sanitize in address,undefined thread; do
   cmake --build "$folder"
   ctest --test-dir "$folder" --output-on-failure --no-tests=error -j 2
 done
-UNINA_PROGRAM_DIR=$PWD/build/sanitize-address/programs .venv/bin/python -m pytest -q tests/runtime -k program
+UNINA_PROGRAM_DIR=$PWD/build/sanitize-address/programs .venv/bin/python -m pytest -q tests/runtime -k "program or service" -m "not long"

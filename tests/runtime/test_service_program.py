@@ -7,6 +7,8 @@ import shutil
 import signal
 import socket
 import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +258,21 @@ def test_metrics_are_consistent_and_http_reads_them_without_a_port(
         for table in ("tcp", "tcp6", "udp", "udp6"):
             rows = Path(f"/proc/{service.process.pid}/net/{table}").read_text().splitlines()[1:]
             assert not sockets & {row.split()[9] for row in rows}
+
+
+def test_metrics_come_over_the_network_where_an_address_was_named(
+    tmp_path: Path, bundle: TinyBundle, frames: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        refused = run("unina-detector", "serve", *flags(bundle, frames), "--metrics-listen", address, "--control", "")
+        assert refused.returncode == 2 and f"metrics_listen '{address}': Address already in use" in refused.stderr
+    with ServiceProcess(tmp_path, *flags(bundle, frames), "--metrics-listen", address).wait_ready() as service:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=20) as answer:
+            assert b"\nunina_frames_total " in answer.read()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://{address}/status", timeout=20)
+        assert service.stop() == 0
 
 
 def test_a_snapshot_is_the_picture_with_its_boxes(tmp_path: Path, bundle: TinyBundle, frames: Path) -> None:
