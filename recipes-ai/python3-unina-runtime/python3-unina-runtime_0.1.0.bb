@@ -13,9 +13,11 @@ OECMAKE_SOURCEPATH = "${S}/runtime"
 
 EXTRA_OECMAKE = "\
     -DUNINA_GSTREAMER=OFF \
+    -DUNINA_MQTT=OFF \
     -DUNINA_PYTHON=ON \
     -DUNINA_PYTHON_DIR=${PYTHON_SITEPACKAGES_DIR} \
     -DUNINA_WERROR=OFF \
+    -DUNINA_ZMQ=OFF \
 "
 OECMAKE_TARGET_COMPILE = "_unina"
 
@@ -27,15 +29,4 @@ do_install() {
 FILES:${PN} += "${PYTHON_SITEPACKAGES_DIR}/unina_runtime"
 
 # Modules of the standard library that unina_runtime imports, in the packages that OpenEmbedded splits it into.
-RDEPENDS:${PN} = "\
-    python3-core \
-    python3-crypt \
-    python3-ctypes \
-    python3-fcntl \
-    python3-io \
-    python3-json \
-    python3-mmap \
-    python3-numpy \
-    python3-resource \
-    python3-tomllib \
-"
+RDEPENDS:${PN} = "python3-core python3-io python3-json python3-mmap python3-numpy"

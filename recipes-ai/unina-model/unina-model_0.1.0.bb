@@ -16,6 +16,7 @@ FILESEXTRAPATHS:prepend := "${@os.path.dirname(d.getVar('UNINA_BUNDLE').rstrip('
 SRC_URI += "\
     file://${UNINA_BUNDLE_NAME};subdir=${BP} \
     file://check_bundle.py;subdir=${BP} \
+    file://unina-model.conf;subdir=${BP} \
 "
 
 inherit allarch
@@ -29,6 +30,8 @@ do_compile() {
 do_install() {
     install -d ${D}${datadir}/unina/bundles/${UNINA_BUNDLE_NAME}
     install -m 0644 ${S}/${UNINA_BUNDLE_NAME}/* ${D}${datadir}/unina/bundles/${UNINA_BUNDLE_NAME}/
+    install -d ${D}${nonarch_libdir}/tmpfiles.d
+    sed 's|@BUNDLE@|${datadir}/unina/bundles/${UNINA_BUNDLE_NAME}|' ${S}/unina-model.conf > ${D}${nonarch_libdir}/tmpfiles.d/unina-model.conf
 }
 
-FILES:${PN} += "${datadir}/unina/bundles"
+FILES:${PN} += "${datadir}/unina/bundles ${nonarch_libdir}/tmpfiles.d"

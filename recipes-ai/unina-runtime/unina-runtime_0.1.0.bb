@@ -6,7 +6,7 @@ require recipes-ai/unina/unina-source.inc
 
 DEPENDS += "cli11 highway nlohmann-json opencv openssl"
 
-SRC_URI += "file://runtime;subdir=${BP}"
+SRC_URI += "file://docs;subdir=${BP} file://runtime;subdir=${BP}"
 
 inherit cmake pkgconfig systemd useradd
 
@@ -17,10 +17,15 @@ OECMAKE_SOURCEPATH = "${S}/runtime"
 #   tensorrt  the accelerator tensorrt (GPU, or a DLA core through TensorRT)
 # Sources: images, video and frames are always there.
 #   gstreamer cameras and every other pipeline of GStreamer
+# Sinks: the socket and the ring are always there; these two need a network for the unit.
+#   zmq       ZeroMQ
+#   mqtt      MQTT; mosquitto is in meta-networking
 PACKAGECONFIG ??= "gstreamer"
 PACKAGECONFIG[cudla] = "-DUNINA_SDK=real \
                         -DUNINA_CUDA_INCLUDE=${UNINA_CUDA_HEADERS} -DUNINA_CUDLA_INCLUDE=${UNINA_CUDA_HEADERS},-DUNINA_SDK=minimal,cuda-cudart libcudla"
 PACKAGECONFIG[tensorrt] = "-DUNINA_TRT_INCLUDE=${STAGING_INCDIR},-DUNINA_TRT_INCLUDE=,tensorrt-core"
+PACKAGECONFIG[zmq] = "-DUNINA_ZMQ=ON,-DUNINA_ZMQ=OFF,zeromq"
+PACKAGECONFIG[mqtt] = "-DUNINA_MQTT=ON,-DUNINA_MQTT=OFF,mosquitto"
 PACKAGECONFIG[gstreamer] = "-DUNINA_GSTREAMER=ON,-DUNINA_GSTREAMER=OFF,gstreamer1.0 gstreamer1.0-plugins-base"
 
 UNINA_CUDA_HEADERS = "${STAGING_DIR_HOST}/usr/local/cuda-${CUDA_VERSION}/include"
@@ -42,32 +47,48 @@ PACKAGES =+ "unina-detector unina-compile"
 
 FILES:unina-detector += "\
     ${bindir}/unina-detector \
-    ${libdir}/udev/rules.d \
-    ${nonarch_base_libdir}/udev/rules.d \
+    ${nonarch_base_libdir}/udev \
     ${nonarch_libdir}/sysusers.d \
     ${nonarch_libdir}/tmpfiles.d \
-    ${nonarch_libdir}/udev/rules.d \
-    ${sysconfdir}/unina \
+    ${nonarch_libdir}/udev \
+    ${sysconfdir}/unina/detector.toml \
     ${systemd_system_unitdir}/unina-detector* \
 "
 FILES:unina-compile += "\
-    ${bindir}/unina-compile* \
+    ${bindir}/unina-compile \
+    ${datadir}/unina/python \
+    ${sysconfdir}/unina/compile.toml \
+    ${sysconfdir}/unina/trusted-keys \
     ${systemd_system_unitdir}/unina-compile* \
 "
+CONFFILES:unina-compile += "${sysconfdir}/unina/compile.toml"
 CONFFILES:unina-detector += "${sysconfdir}/unina/detector.toml"
 
-# sysusers.d makes users while a device boots, which a read-only root forbids: they are made with the image instead.
+# sysusers.d makes users while a device boots, which a read-only root forbids: the same ones are made with the image.
 USERADD_PACKAGES = "unina-detector"
-GROUPADD_PARAM:unina-detector = "--system unina"
-USERADD_PARAM:unina-detector = "--system --gid unina --groups video --no-create-home \
-                                --home-dir ${localstatedir}/lib/unina --shell ${base_sbindir}/nologin unina"
+GROUPADD_PARAM:unina-detector = "--system render; --system unina; --system unina-compile"
+USERADD_PARAM:unina-detector = "\
+    ${UNINA_USER} --gid unina unina; \
+    ${UNINA_USER} --gid unina-compile unina-compile \
+"
+UNINA_USER = "--system --groups video,render --no-create-home --home-dir / --shell ${base_sbindir}/nologin"
 
 SYSTEMD_PACKAGES = "unina-detector unina-compile"
 SYSTEMD_SERVICE:unina-detector = "unina-detector.service"
 SYSTEMD_SERVICE:unina-compile = "unina-compile.service"
 
 RDEPENDS:${PN} = "unina-detector"
-RDEPENDS:unina-compile = "python3-unina-runtime unina-detector"
+RDEPENDS:unina-compile = "\
+    python3-core \
+    python3-crypt \
+    python3-ctypes \
+    python3-fcntl \
+    python3-io \
+    python3-json \
+    python3-resource \
+    python3-tomllib \
+    unina-detector \
+"
 RDEPENDS:unina-detector = "${@bb.utils.contains('PACKAGECONFIG', 'gstreamer', '${UNINA_GSTREAMER_PLUGINS}', '', d)}"
 RRECOMMENDS:unina-detector = "unina-model"
 

@@ -10,6 +10,7 @@ GPL-2.0, so this runs in a process of its own and nothing of ours imports it.
 # mypy: ignore-errors
 import argparse
 import json
+import logging
 import os
 import re
 import sys
@@ -109,7 +110,20 @@ def values(data: "bb.data_smart.DataSmart", keep: "re.Pattern[str]") -> dict[str
     return found
 
 
+class Kept(logging.Handler):
+    """What BitBake warns of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
 def main() -> int:
+    kept = Kept()
+    logging.getLogger("BitBake").addHandler(kept)
     parser = argparse.ArgumentParser()
     parser.add_argument("layers", nargs="+", type=lambda text: Path(text).resolve())
     parser.add_argument("--overrides", default="")
@@ -148,6 +162,7 @@ def main() -> int:
                 for path in sorted(layer.glob(f"conf/{kind}/*.conf")):
                     one = bb.parse.handle(str(path), bb.data.createCopy(data), True)
                     answer[f"{kind}s"][path.stem] = values(one, re.compile("^[A-Z]"))
+    answer["warnings"] = kept.lines
     json.dump(answer, sys.stdout)
     return 0
 

@@ -46,6 +46,7 @@ def test_bitbake_reads_every_recipe_and_append(overrides: str) -> None:
     answer = parsed(overrides)
     assert names(overrides).keys() == EXPECTED
     assert answer["appends_without_a_recipe"] == []
+    assert answer["warnings"] == []
     read = {recipe["file"] for recipe in answer["recipes"].values()}
     read |= {append for recipe in answer["recipes"].values() for append in recipe["appends"]}
     assert read == {str(path) for path in recipe_files()}
@@ -132,7 +133,7 @@ def test_on_an_orin_the_dla_its_compiler_and_tensorrt_come_along() -> None:
 def test_the_vendors_python_bindings_are_for_the_development_image_only() -> None:
     group = names(ORIN)["packagegroup-unina"]
     assert {"python3-pycuda", "python3-tensorrt"} <= set(group["RDEPENDS:packagegroup-unina-dev"].split())
-    assert "packagegroup-unina-dev" not in names(ORIN)["unina-image"]["IMAGE_INSTALL"]
+    assert "packagegroup-unina-dev" not in names(ORIN)["unina-image"]["IMAGE_INSTALL"].split()
     assert not re.search("pycuda|python3-tensorrt", group["RDEPENDS:packagegroup-unina"])
 
 
@@ -163,6 +164,17 @@ def test_the_distribution_is_what_images_and_vendor_need() -> None:
     assert {"opengl", "overlayfs", "seccomp"} <= features
     assert distro["INIT_MANAGER"] == "systemd"
     assert "x11" not in features
+
+
+@pytest.mark.parametrize("name", ["unina-runtime", "python3-unina-runtime"])
+def test_what_cmake_would_look_for_by_itself_is_said(name: str) -> None:
+    """Otherwise the image has what happened to lie in the sysroot."""
+    text = "".join(path.read_text() for path in (ROOT / "runtime").rglob("CMakeLists.txt"))
+    found = re.findall(r'option\((UNINA_\w+) "[^"]*" \$\{\w+_FOUND\}\)', text)
+    assert "UNINA_GSTREAMER" in found
+    recipe = Path(names("")[name]["file"]).read_text()
+    for option in found:
+        assert f"-D{option}=OFF" in recipe, f"{option}: PACKAGECONFIG or EXTRA_OECMAKE says neither ON nor OFF"
 
 
 def test_oelint_has_nothing_to_say() -> None:

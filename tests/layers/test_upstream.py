@@ -1,0 +1,126 @@
+"""With upstream's layers (OE_SOURCES): all of the build is planned, nothing is compiled."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from parsed import ROOT
+from upstream import CORE, OPEN, OUR_LAYERS, TEGRA, Build, prepared, sources
+
+pytestmark = pytest.mark.long
+
+ORIN = "unina-agx-orin-64gb"
+OURS = {"unina-model", "unina-runtime", "unina-system", "packagegroup-unina"}
+OF_A_JETSON = {
+    "cuda-cudart",
+    "libcudla",
+    "nv-tegra-release",
+    "tegra-libraries-cuda",
+    "tegra-libraries-dla-compiler",
+    "tegra-nvpmodel",
+    "tensorrt-core",
+    "tensorrt-plugins-prebuilt",
+    "tensorrt-trtexec-prebuilt",
+}
+# Upstream's recipes are not what is tested, and reading them takes minutes. All or none, else nothing resolves; the
+# layer stand-ins has the names that ours depend on.
+MASKED = """
+BBMASK = "/openembedded-core/meta/recipes- /meta-openembedded/ /meta-tegra/recipes- /meta-tegra/external/"
+BBFILE_PATTERN_IGNORE_EMPTY_core = "1"
+BBFILE_PATTERN_IGNORE_EMPTY_openembedded-layer = "1"
+BBFILE_PATTERN_IGNORE_EMPTY_meta-python = "1"
+BBFILE_PATTERN_IGNORE_EMPTY_tegra = "1"
+TCMODE = "stand-in"
+"""
+
+
+def build(machine: str) -> Build:
+    layers = [CORE, *OPEN, *TEGRA, "unina-ai", "unina-dla"] if machine == ORIN else [CORE, *OPEN, "unina-ai"]
+    return prepared(machine, machine, layers)
+
+
+def recipes_of(image: str, machine: str) -> set[str]:
+    one = build(machine)
+    done = one.run(f"bitbake -g {image}")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return set((one.folder / "pn-buildlist").read_text().split())
+
+
+def complaints(output: str, checkout: Path) -> list[str]:
+    """Warnings and errors that name us."""
+    ours = re.compile(rf"unina|{re.escape(str(checkout))}")
+    return [line for line in output.splitlines() if re.match("(WARNING|ERROR)", line) and ours.search(line)]
+
+
+@pytest.mark.parametrize("machine", [ORIN, "qemuarm64"])
+def test_every_recipe_of_all_layers_is_read_without_a_word_about_ours(machine: str) -> None:
+    one = build(machine)
+    done = one.run("bitbake -p")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-4000:]
+    assert re.search(r"\b0 errors", output), output[-2000:]
+    assert complaints(output, one.checkout) == []
+
+
+def test_the_products_image_resolves_with_the_dla_its_compiler_and_tensorrt() -> None:
+    recipes = recipes_of("unina-image", ORIN)
+    assert recipes >= OURS | OF_A_JETSON, OURS | OF_A_JETSON - recipes
+    # no compiler of the vendor's, no binding, no way in
+    assert not {"python3-pycuda", "python3-tensorrt", "openssh", "unina-ssh"} & recipes
+
+
+def test_the_development_image_has_the_vendors_bindings() -> None:
+    assert {"python3-pycuda", "python3-tensorrt", "openssh", "python3-unina-runtime"} <= recipes_of(
+        "unina-image-dev", ORIN
+    )
+
+
+def test_the_emulated_image_resolves_without_anything_of_a_jetson() -> None:
+    recipes = recipes_of("unina-image", "qemuarm64")
+    assert recipes >= OURS
+    assert not [name for name in recipes if re.search("tegra|tensorrt|cuda|cudla", name)]
+
+
+@pytest.mark.parametrize("layer", ["unina-ai", "unina-dla"])
+def test_yocto_check_layer_takes_both(layer: str) -> None:
+    """Against a world of our own recipes alone: upstream's are masked."""
+    one = prepared(f"check-{layer}", "qemuarm64", [CORE, "stand-ins"], distro="nodistro", local=MASKED)
+    needed = [one.sources / name for name in OPEN]
+    if layer == "unina-dla":
+        needed += [one.checkout, one.sources / "meta-tegra"]
+    path = (one.checkout / OUR_LAYERS[layer]).resolve()
+    done = one.run(f"yocto-check-layer {path} --no-auto --no-auto-dependency --dependency {' '.join(map(str, needed))}")
+    output = done.stdout + done.stderr
+    assert re.search(rf"INFO: {path.name} \.\.\. PASS", output), output[-6000:]
+
+
+def test_kas_checks_out_the_pinned_commits_from_clones(tmp_path: Path) -> None:
+    clones = sources()
+    urls = {
+        name: repo["url"]
+        for file in ("repos", "orin")
+        for name, repo in yaml.safe_load((ROOT / "kas" / "include" / f"{file}.yml").read_text())["repos"].items()
+        if "url" in repo
+    }
+    mirrors = "\n".join(f"{url}$ file://{clones / name}" for name, url in urls.items())
+    program = Path(sys.executable).with_name("kas")
+    done = subprocess.run(
+        [str(program), "checkout", "kas/orin-agx.yml"],
+        cwd=ROOT,
+        env=os.environ | {"KAS_WORK_DIR": str(tmp_path), "KAS_PREMIRRORS": mirrors, "KAS_CLONE_DEPTH": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    pins = yaml.safe_load((ROOT / "kas" / "orin-agx.lock.yml").read_text())["overrides"]["repos"]
+    for name, entry in pins.items():
+        head = subprocess.run(
+            ["git", "-C", str(tmp_path / name), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+        assert head.stdout.strip() == entry["commit"], name
