@@ -13,6 +13,17 @@ elseif(NOT UNINA_SDK STREQUAL "minimal")
   message(FATAL_ERROR "UNINA_SDK=${UNINA_SDK}: expected minimal or real")
 endif()
 
+# NvSci's headers are in no package of JetPack 6; who has them from NVIDIA can name their folder.
+set(UNINA_NVSCI_INCLUDE "" CACHE PATH "Folder of nvscibuf.h and nvscisync.h: adds the accelerator cudla-standalone; needs UNINA_SDK=real")
+add_library(unina_nvsci_headers INTERFACE)
+if(UNINA_NVSCI_INCLUDE)
+  if(NOT UNINA_SDK STREQUAL "real")
+    message(FATAL_ERROR "UNINA_NVSCI_INCLUDE needs UNINA_SDK=real: what runs on a device is compiled against NVIDIA's headers")
+  endif()
+  target_include_directories(unina_nvsci_headers SYSTEM INTERFACE ${UNINA_NVSCI_INCLUDE})
+  target_compile_definitions(unina_nvsci_headers INTERFACE UNINA_NVSCI_REAL)
+endif()
+
 # TensorRT's headers are Apache-2.0 and in no package registry; a Jetson has them.
 set(UNINA_TRT_INCLUDE "" CACHE PATH "Folder of NvInfer.h (TensorRT 10): adds the accelerator tensorrt; needs UNINA_SDK=real")
 if(UNINA_TRT_INCLUDE AND NOT UNINA_SDK STREQUAL "real")

@@ -14,7 +14,7 @@ constexpr const char* kGroup = "Accelerator";
 }  // namespace
 
 std::vector<DlaOptions> DetectorFlags::cores() const {
-  return dla_options(dla, dla_loadables, dla_timeout_ms);
+  return dla_options(dla, dla_loadables, dla_timeout_ms, deterministic_semaphores);
 }
 
 void add_detector_flags(CLI::App& app, DetectorFlags& flags) {
@@ -44,6 +44,10 @@ void add_detector_flags(CLI::App& app, DetectorFlags& flags) {
   app.add_option("--dla-timeout-ms", flags.dla_timeout_ms,
                  "How long one frame may take on the DLA before the program gives up")
       ->capture_default_str()
+      ->group(kGroup);
+  app.add_flag(
+         "--deterministic-semaphores", flags.deterministic_semaphores,
+         "For cudla-standalone on old releases (JetPack 5): fences are counted by the program")
       ->group(kGroup);
   app.add_option("--engine", options.tensorrt.engine,
                  "A TensorRT engine, for the accelerator tensorrt (in builds that have it)")

@@ -16,6 +16,7 @@ struct DetectorFlags {
   std::string dla = "0";
   std::vector<std::string> dla_loadables;
   int dla_timeout_ms = DlaOptions().timeout_ms;
+  bool deterministic_semaphores = false;
 
   // One entry a DLA core. Throws Error.
   std::vector<DlaOptions> cores() const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cudla/cudla_hybrid.h"
+#include "cudla/standalone_build.h"
 #include "printable.h"
 #include "tensorrt/nvinfer_adapter.h"
 #include "tensorrt/tensorrt.h"
@@ -42,15 +43,20 @@ AcceleratorCandidate host(const Bundle& bundle) {
 }  // namespace
 
 const std::vector<std::string>& accelerator_names() {
-  static const std::vector<std::string> names =
-      kHasTensorRt ? std::vector<std::string>{"auto", "cudla-hybrid", "tensorrt", "host"}
-                   : std::vector<std::string>{"auto", "cudla-hybrid", "host"};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> made = {"auto", "cudla-hybrid"};
+    if (kHasCudlaStandalone) made.push_back("cudla-standalone");
+    if (kHasTensorRt) made.push_back("tensorrt");
+    made.push_back("host");
+    return made;
+  }();
   return names;
 }
 
 std::vector<AcceleratorCandidate> accelerator_candidates(const Bundle& bundle,
                                                          const DlaOptions& dla,
                                                          const TensorRtOptions& tensorrt_options) {
+  // Not cudla-standalone: no device has shown it yet, so it has to be asked for.
   std::vector<AcceleratorCandidate> candidates = {cudla_hybrid(dla)};
   // Nobody who has no engine wants to hear of it.
   if (!tensorrt_options.engine.empty()) candidates.push_back(tensorrt(tensorrt_options));
@@ -84,6 +90,7 @@ std::unique_ptr<Accelerator> make_accelerator(const std::string& name, const Bun
                                               const TensorRtOptions& tensorrt_options) {
   const std::string chosen = choose_accelerator(name, bundle, dla, tensorrt_options).name;
   if (chosen == "cudla-hybrid") return CudlaHybrid::load(dla, bundle.manifest());
+  if (chosen == "cudla-standalone") return load_cudla_standalone(dla, bundle.manifest());
   if (chosen == "tensorrt") {
     return TensorRt::load(tensorrt_options, bundle.manifest(), open_tensorrt());
   }

@@ -6,7 +6,8 @@
 namespace unina {
 
 std::vector<DlaOptions> dla_options(const std::string& cores,
-                                    const std::vector<std::string>& loadables, int timeout_ms) {
+                                    const std::vector<std::string>& loadables, int timeout_ms,
+                                    bool deterministic_semaphores) {
   std::vector<int> numbers;
   if (cores == "0" || cores == "both") numbers.push_back(0);
   if (cores == "1" || cores == "both") numbers.push_back(1);
@@ -21,6 +22,7 @@ std::vector<DlaOptions> dla_options(const std::string& cores,
     if (!loadables.empty()) one.loadable = loadables.size() == 1 ? loadables[0] : loadables[i];
     one.core = numbers[i];
     one.timeout_ms = timeout_ms;
+    one.deterministic_semaphores = deterministic_semaphores;
     each.push_back(one);
   }
   return each;

@@ -10,6 +10,14 @@ class InterleavedDetector::Lanes : public Turns<ImageView, Answer> {
   using Turns::Turns;
 };
 
+namespace {
+
+bool runs_on_one_core(const std::string& accelerator) {
+  return accelerator == "cudla-hybrid" || accelerator == "cudla-standalone";
+}
+
+}  // namespace
+
 InterleavedDetector::InterleavedDetector(const std::string& bundle, const DetectorOptions& options,
                                          const std::vector<DlaOptions>& dla) {
   if (dla.empty()) throw Error("no DLA core was named; expected at least one");
@@ -17,7 +25,7 @@ InterleavedDetector::InterleavedDetector(const std::string& bundle, const Detect
     DetectorOptions own = options;
     own.dla = one;
     detectors_.push_back(std::make_unique<Detector>(bundle, own));
-    if (detectors_.front()->accelerator_name() != "cudla-hybrid") break;
+    if (!runs_on_one_core(detectors_.front()->accelerator_name())) break;
   }
   make_lanes();
 }

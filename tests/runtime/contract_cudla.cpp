@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "cudla/cudla_library.h"
+#include "cudla/cudla_external.h"
 
 namespace contract {
 
@@ -24,11 +24,25 @@ using cudlaMemUnregister = cudlaStatus (*)(cudlaDevHandle, const std::uint64_t*)
 using cudlaModuleUnload = cudlaStatus (*)(cudlaModule, std::uint32_t);
 using cudlaDestroyDevice = cudlaStatus (*)(cudlaDevHandle);
 
-// Every call of the table: one that has no line above does not compile.
+using cudlaImportExternalMemory = cudlaStatus (*)(cudlaDevHandle,
+                                                  const cudlaExternalMemoryHandleDesc*,
+                                                  std::uint64_t**, std::uint32_t);
+using cudlaGetNvSciSyncAttributes = cudlaStatus (*)(std::uint64_t*, std::uint32_t);
+using cudlaImportExternalSemaphore = cudlaStatus (*)(cudlaDevHandle,
+                                                     const cudlaExternalSemaphoreHandleDesc*,
+                                                     std::uint64_t**, std::uint32_t);
+
+// Every call of the tables: one that has no line above does not compile.
 #define UNINA_CALL(name)                                                   \
   static_assert(std::is_same_v<decltype(&::name), contract::name>, #name); \
   static_assert(std::is_same_v<decltype(unina::CudlaLibrary::name), contract::name>, #name);
 UNINA_CUDLA_CALLS(UNINA_CALL)
+#undef UNINA_CALL
+
+#define UNINA_CALL(name)                                                   \
+  static_assert(std::is_same_v<decltype(&::name), contract::name>, #name); \
+  static_assert(std::is_same_v<decltype(unina::CudlaExternalCalls::name), contract::name>, #name);
+UNINA_CUDLA_EXTERNAL_CALLS(UNINA_CALL)
 #undef UNINA_CALL
 
 static_assert(std::is_same_v<cudlaStatus, enum cudlaStatus> && sizeof(cudlaStatus) == 4);
@@ -60,7 +74,9 @@ static_assert(cudlaErrorDlaErrEngineTimeout == 0x40000006);
 static_assert(cudlaErrorDlaErrDataMismatch == 0x40000007);
 static_assert(cudlaErrorUnknown == 0x7fffffff);
 
-static_assert(CUDLA_CUDA_DLA == 0);
+static_assert(CUDLA_CUDA_DLA == 0 && CUDLA_STANDALONE == 1);
+static_assert(CUDLA_NVSCISYNC_ATTR_WAIT == 1 && CUDLA_NVSCISYNC_ATTR_SIGNAL == 2);
+static_assert(CUDLA_NVSCISYNC_FENCE == 1 && CUDLA_READ_WRITE_PERM == 0);
 static_assert(CUDLA_NUM_INPUT_TENSORS == 0 && CUDLA_NUM_OUTPUT_TENSORS == 1);
 static_assert(CUDLA_INPUT_TENSOR_DESCRIPTORS == 2 && CUDLA_OUTPUT_TENSOR_DESCRIPTORS == 3);
 static_assert(sizeof(cudlaModuleAttributeType) == 4);
@@ -103,5 +119,21 @@ UNINA_MEMBER(cudlaTask, inputTensor, const std::uint64_t* const*, 24);
 UNINA_MEMBER(cudlaTask, waitEvents, const cudlaWaitEvents*, 32);
 UNINA_MEMBER(cudlaTask, signalEvents, cudlaSignalEvents*, 40);
 static_assert(sizeof(cudlaTask) == 48);
+
+UNINA_MEMBER(cudlaExternalMemoryHandleDesc, extBufObject, const void*, 0);
+UNINA_MEMBER(cudlaExternalMemoryHandleDesc, size, unsigned long long, 8);
+static_assert(sizeof(cudlaExternalMemoryHandleDesc) == 16);
+UNINA_MEMBER(cudlaExternalSemaphoreHandleDesc, extSyncObject, const void*, 0);
+static_assert(sizeof(cudlaExternalSemaphoreHandleDesc) == 8);
+UNINA_MEMBER(CudlaFence, fence, void*, 0);
+UNINA_MEMBER(CudlaFence, type, cudlaFenceType, 8);
+static_assert(sizeof(CudlaFence) == 16);
+UNINA_MEMBER(cudlaWaitEvents, preFences, const CudlaFence*, 0);
+UNINA_MEMBER(cudlaWaitEvents, numEvents, std::uint32_t, 8);
+static_assert(sizeof(cudlaWaitEvents) == 16);
+UNINA_MEMBER(cudlaSignalEvents, devPtrs, std::uint64_t* const*, 0);
+UNINA_MEMBER(cudlaSignalEvents, eofFences, CudlaFence*, 8);
+UNINA_MEMBER(cudlaSignalEvents, numEvents, std::uint32_t, 16);
+static_assert(sizeof(cudlaSignalEvents) == 24);
 
 }  // namespace contract

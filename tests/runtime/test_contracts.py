@@ -1,4 +1,4 @@
-"""Our declarations of CUDA and cuDLA, and all code that uses them, against NVIDIA's own headers.
+"""Our declarations of CUDA, cuDLA and NvSci, and all code that uses them, against NVIDIA's own headers.
 
 The headers come from the package index at test time; without a network the test is skipped, and says so.
 """
@@ -60,8 +60,8 @@ def test_the_device_code_and_the_stand_ins_compile_against_the_vendors_headers(
     places: dict[str, Path], cuda: str
 ) -> None:
     device = [*(SOURCES / "cuda").glob("*.cpp"), *(SOURCES / "cudla").glob("*.cpp")]
-    standins = [TESTS / "standins" / "cudart.cpp", TESTS / "standins" / "cudla.cpp"]
-    assert len(device) > 10
+    standins = sorted((TESTS / "standins").glob("cud*.cpp"))
+    assert len(device) > 10 and len(standins) > 3
     for source in [*device, *standins]:
         done = compile_only(source, *real(places, cuda), f"-I{TESTS / 'standins'}")
         assert done.returncode == 0, done.stderr
@@ -75,6 +75,17 @@ def test_the_adapter_and_the_contract_of_tensorrt_hold_in_the_vendors_headers(pl
         )
     for source in (TESTS / "contract_nvinfer.cpp", SOURCES / "tensorrt" / "nvinfer_adapter.cpp"):
         done = compile_only(source, *real(places, "cuda-12.6"), "-DUNINA_TRT_REAL", "-isystem", folder)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_standalone_mode_and_its_contract_hold_in_the_vendors_headers(places: dict[str, Path]) -> None:
+    folder = os.environ.get("UNINA_NVSCI_INCLUDE")
+    if folder is None:
+        pytest.skip("UNINA_NVSCI_INCLUDE does not name a folder with nvscibuf.h: NvSci is compiled against ours only")
+    standins = [TESTS / "standins" / f"nvsci{part}.cpp" for part in ("buf", "sync")]
+    for source in (TESTS / "contract_nvsci.cpp", *(SOURCES / "cudla").glob("*.cpp"), *standins):
+        flags = (f"-I{TESTS / 'standins'}", "-DUNINA_NVSCI_REAL", "-isystem", folder)
+        done = compile_only(source, *real(places, "cuda-12.6"), *flags)
         assert done.returncode == 0, done.stderr
 
 
@@ -95,6 +106,9 @@ def test_the_adapter_and_the_contract_of_tensorrt_hold_in_the_vendors_headers(pl
         ),
         ("contract_cudart.cpp", ("#define cudaHostAllocMapped 0x02", "#define cudaHostAllocMapped 0x04")),
         ("contract_cudart.cpp", ("cudaError_t cudaFreeHost(void* host)", "cudaError_t cudaFreeHost(const void* host)")),
+        ("contract_cudla.cpp", ("  CudlaFence* eofFences;\n  uint32_t numEvents;", "  uint32_t numEvents;")),
+        ("contract_nvsci.cpp", ("void NvSciBufObjFree(", "NvSciError NvSciBufObjFree(")),
+        ("contract_nvsci.cpp", ("#define UNINA_FAKE_SDK 1", "")),
         ("contract_nvinfer.cpp", ("kDLA_HWC4 = 10", "kDLA_HWC4 = 11")),
         ("contract_nvinfer.cpp", ("bool enqueueV3(", "void enqueueV3(")),
     ],
@@ -102,7 +116,7 @@ def test_the_adapter_and_the_contract_of_tensorrt_hold_in_the_vendors_headers(pl
 def test_a_contract_notices_a_difference(tmp_path: Path, contract: str, wrong: tuple[str, str]) -> None:
     before, after = wrong
     library = contract.removeprefix("contract_").removesuffix(".cpp")
-    folder = {"cudart": "cuda", "nvinfer": "tensorrt"}.get(library, library)
+    folder = {"cudart": "cuda", "nvsci": "cudla", "nvinfer": "tensorrt"}.get(library, library)
     header = SOURCES / folder / f"{library}_minimal.h"
     text = header.read_text()
     assert before in text

@@ -3,20 +3,15 @@
 // call, and nothing stays behind.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <chrono>
 #include <map>
 #include <set>
-#include <thread>
 
 #include "cuda/cuda_graph.h"
 #include "cuda/cuda_runtime.h"
+#include "cudla/cudla_external.h"
 #include "cudla/cudla_hybrid.h"
-#include "cudla/cudla_library.h"
-#include "cudla_network.h"
 #include "exported_functions.h"
-#include "standin.h"
-#include "unina/error.h"
+#include "vendor_faults.h"
 
 namespace unina::test {
 namespace {
@@ -32,10 +27,10 @@ const std::map<std::string, std::string> kReleases = {
 // Made only when another call has failed.
 const std::set<std::string> kOfErrors = {"cudaGetErrorName", "cudaGetErrorString"};
 
-// Those are in test_tensorrt's matrix.
-constexpr const char* kGraphCalls[] = {
+// Those are in the matrices of test_tensorrt and test_cudla_standalone_faults.
+constexpr const char* kCallsOfOthers[] = {
 #define UNINA_CALL(name) #name,
-    UNINA_CUDA_GRAPH_CALLS(UNINA_CALL)
+    UNINA_CUDA_GRAPH_CALLS(UNINA_CALL) UNINA_CUDLA_EXTERNAL_CALLS(UNINA_CALL)
 #undef UNINA_CALL
 };
 
@@ -44,62 +39,29 @@ const std::set<std::string>& every_call() {
   static const std::set<std::string> all = [] {
     std::set<std::string> names = exported_functions("libcudart.so.12", "cuda");
     names.merge(exported_functions("libcudla.so.1", "cudla"));
-    for (const char* call : kGraphCalls) EXPECT_EQ(names.erase(call), 1u) << call;
+    for (const char* call : kCallsOfOthers) EXPECT_EQ(names.erase(call), 1u) << call;
     return names;
   }();
   return all;
 }
 
-class CudlaFaults : public testing::Test {
+class CudlaFaults : public VendorFaults {
  protected:
-  void SetUp() override {
-    options_.loadable = folder_.write("net.dla", standin_loadable(Layout::kHwc4, 64));
-    options_.timeout_ms = 20'000;  // no test of another promise fails on a busy machine
-  }
-  // A test that lets something leak has to say so: expect_left().
-  void TearDown() override {
-    expect_left("");
-    standin_forget_objects();
-    standin_clear_violations();
-  }
-
-  static void expect_left(const std::string& objects) {
-    EXPECT_EQ(standin_live_description(), objects);
-    EXPECT_STREQ(standin_violations(), "");
-    standin_forget_objects();
-    standin_clear_violations();
-  }
-
-  // From the first call to the last: a probe, a start, two frames, an end. What it was stopped by,
-  // or "".
-  std::string live_through(const std::string& faults) {
-    if (const char* wrong = standin_set_faults(faults.c_str())) return wrong;
-    const std::string lacks = CudlaHybrid::why_unavailable(0);
-    if (!lacks.empty()) return lacks;
-    try {
-      const auto dla = CudlaHybrid::load(options_, manifest());
-      dla->infer();
-      dla->infer();
-      dla->close();
-      return "";
-    } catch (const Error& error) {
-      return error.what();
-    }
+  std::string why_unavailable() override { return CudlaHybrid::why_unavailable(0); }
+  void run() override {
+    const auto dla = CudlaHybrid::load(options_, manifest());
+    dla->infer();
+    dla->infer();
+    dla->close();
   }
 
   // How often a life without faults makes each call; those of errors not at all.
   std::map<std::string, int> uses() {
-    EXPECT_EQ(live_through(""), "");
-    std::map<std::string, int> counts;
-    for (const std::string& call : every_call()) {
-      if (kOfErrors.count(call) == 0) counts[call] = standin_calls(call.c_str());
-    }
+    std::map<std::string, int> counts = count(every_call());
+    for (const std::string& call : kOfErrors) counts.erase(call);
     counts["cudaStreamQuery"] = 2;  // as often as a frame is slow; two frames look once each
     return counts;
   }
-
-  Folder folder_;
-  DlaOptions options_;
 };
 
 TEST_F(CudlaFaults, TheMatrixHasEveryCallThatIsMadeAndNoOther) {
@@ -161,20 +123,7 @@ TEST_F(CudlaFaults, EveryCallMayHangForAWhile) {
   options_.timeout_ms = 60'000;
   for (const auto& [call, times] : uses()) {
     SCOPED_TRACE(call);
-    const int hits = standin_faults_hit(call.c_str());
-    std::string message;
-    std::atomic<bool> ended{false};
-    std::thread life([&] {
-      message = live_through(call + ":1=hang");
-      ended = true;
-    });
-    while (standin_faults_hit(call.c_str()) == hits && !ended) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    EXPECT_FALSE(ended) << "never hung";
-    standin_release_hangs();
-    life.join();
-    EXPECT_EQ(message, "");
+    EXPECT_EQ(live_through_a_hang(call), "");
     expect_left("");
   }
 }

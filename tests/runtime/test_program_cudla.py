@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from programs import refuse, run
-from standin_dla import Dla, standin_loadable
+from standin_dla import STANDINS, Dla, standin_loadable
 from tiny_bundle import TinyBundle
 
 
@@ -165,3 +165,47 @@ def test_a_core_that_is_not_there_is_refused(bundle: TinyBundle, frames: Path, l
     arguments += ["--dla", "1", "--accelerator"]
     assert "DLA core 1: this machine has 1" in refuse("unina-detector", *arguments, "cudla-hybrid")
     assert "on host (runs everywhere; not cudla-hybrid: DLA core 1" in run("unina-detector", *arguments, "auto").stderr
+
+
+# unina-detector with cudla-standalone, compiled against our own declarations of NvSci.
+FOR_STANDINS = str(STANDINS.parent / "unina-detector-for-standins")
+
+
+@pytest.mark.parametrize("options", [[], ["--deterministic-semaphores"]], ids=["", "deterministic"])
+@pytest.mark.parametrize("cores", ["1", "both"])
+def test_standalone_mode_says_the_same_and_needs_no_gpu(
+    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla, options: list[str], cores: str
+) -> None:
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}"]
+    expected = records(run("unina-detector", *arguments))
+    dla.plug_in("cudlaSubmitTask:1=delay=60")  # the first frame is overtaken where it can be
+    arguments += ["--accelerator", "cudla-standalone", "--dla-loadable", loadable, "--dla", cores, *options]
+    done = run(FOR_STANDINS, *arguments)
+    assert records(done) == expected and "on cudla-standalone (asked for)" in done.stderr
+    report = dla.report()
+    assert (report.live, report.violations) == ("", "")
+    assert (report.calls["cudlaCreateDevice"], report.calls["cudlaSubmitTask"]) == (1 + (cores == "both"), 7)
+    assert [call for call in report.calls if call.startswith("cuda")] == []
+    assert ("NvSciSyncFenceUpdateFence" in report.calls) == bool(options)
+
+
+def test_standalone_mode_that_hangs_or_lacks_a_library_is_one_line(
+    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla
+) -> None:
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}", "--dla-loadable", loadable]
+    arguments += ["--accelerator", "cudla-standalone", "--dla-timeout-ms", "800"]
+    without = run(FOR_STANDINS, *arguments)
+    assert without.returncode == 2 and without.stderr.count("\n") == 1 and ".so" in without.stderr
+    dla.plug_in("cudlaSubmitTask:3=hang")
+    done = run(FOR_STANDINS, *arguments)
+    assert done.returncode == 2 and "has not finished a frame within 800 ms" in done.stderr
+    assert dla.report().violations == ""
+
+
+def test_standalone_mode_has_to_be_asked_for_and_to_be_built(
+    bundle: TinyBundle, frames: Path, loadable: Path, dla: Dla
+) -> None:
+    arguments = ["--bundle", bundle.path, "--source", f"images:{frames}", "--dla-loadable", loadable]
+    dla.plug_in()
+    assert "on cudla-hybrid" in run(FOR_STANDINS, *arguments).stderr
+    assert "is not in this build" in refuse("unina-detector", *arguments, "--accelerator", "cudla-standalone")

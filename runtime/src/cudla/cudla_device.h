@@ -1,5 +1,7 @@
-// One DLA core opened in hybrid mode: work is submitted to a CUDA stream.
+// One DLA core opened in hybrid mode, where work is submitted to a CUDA stream, or standalone.
 #pragma once
+
+#include <cstdint>
 
 #include "cuda/release_failures.h"
 #include "cudla/cudla_library.h"
@@ -8,8 +10,9 @@ namespace unina {
 
 class CudlaDevice {
  public:
-  // Throws Error, naming the cores that there are. `failures` outlives the device.
-  CudlaDevice(const CudlaLibrary& cudla, int core, ReleaseFailures& failures);
+  // `mode` is a cudlaMode. Throws Error, naming the cores that there are. `failures` outlives the
+  // device.
+  CudlaDevice(const CudlaLibrary& cudla, int core, std::uint32_t mode, ReleaseFailures& failures);
   ~CudlaDevice();
   CudlaDevice(const CudlaDevice&) = delete;
   CudlaDevice& operator=(const CudlaDevice&) = delete;

@@ -1,15 +1,13 @@
 #include "cudla/cudla_library.h"
 
-#include "cuda/dynamic_library.h"
 #include "unina/error.h"
 
 namespace unina {
 namespace {
 
 CudlaLibrary open_library() {
-  const DynamicLibrary opened({"libcudla.so.1"});
   CudlaLibrary library;
-#define UNINA_CALL(name) opened.find(#name, library.name);
+#define UNINA_CALL(name) CudlaLibrary::library().find(#name, library.name);
   UNINA_CUDLA_CALLS(UNINA_CALL)
 #undef UNINA_CALL
   return library;
@@ -54,6 +52,11 @@ constexpr Meaning kMeanings[] = {
 };
 
 }  // namespace
+
+const DynamicLibrary& CudlaLibrary::library() {
+  static const DynamicLibrary opened({"libcudla.so.1"});
+  return opened;
+}
 
 const CudlaLibrary& CudlaLibrary::get() {
   static const CudlaLibrary library = open_library();

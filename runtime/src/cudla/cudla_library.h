@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "cuda/dynamic_library.h"
 #include "cudla/cudla_abi.h"
 
 // Every call, once: the table below and the fault matrix of the tests are made of this list.
@@ -28,6 +29,8 @@ struct CudlaLibrary {
 
   // The process's one table. Throws Error saying which library or symbol is missing.
   static const CudlaLibrary& get();
+  // Where it was found, for further calls. Throws Error.
+  static const DynamicLibrary& library();
 
   // "cudlaCreateDevice: cudlaErrorDriverNotFound (15): ..." with what a person can do.
   static std::string describe(const char* call, cudlaStatus status);

@@ -79,8 +79,46 @@ union cudlaModuleAttribute_t {
 };
 typedef union cudlaModuleAttribute_t cudlaModuleAttribute;
 
-struct cudlaWaitEvents;    // null in hybrid mode
-struct cudlaSignalEvents;  // likewise
+enum cudlaNvSciSyncAttributes {
+  CUDLA_NVSCISYNC_ATTR_WAIT = 1,
+  CUDLA_NVSCISYNC_ATTR_SIGNAL = 2,
+};
+enum cudlaAccessPermissionFlags { CUDLA_READ_WRITE_PERM = 0 };
+
+struct cudlaExternalMemoryHandleDesc_t {
+  const void* extBufObject;  // NvSciBufObj
+  unsigned long long size;
+};
+typedef struct cudlaExternalMemoryHandleDesc_t cudlaExternalMemoryHandleDesc;
+
+struct cudlaExternalSemaphoreHandleDesc_t {
+  const void* extSyncObject;  // NvSciSyncObj
+};
+typedef struct cudlaExternalSemaphoreHandleDesc_t cudlaExternalSemaphoreHandleDesc;
+
+enum cudlaFenceType { CUDLA_NVSCISYNC_FENCE = 1 };
+typedef enum cudlaFenceType cudlaFenceType;
+
+struct CudlaFence {
+  void* fence;  // NvSciSyncFence
+  cudlaFenceType type;
+};
+typedef struct CudlaFence CudlaFence;
+
+// Standalone mode only: what a task waits for before it begins ...
+struct cudlaWaitEvents {
+  const CudlaFence* preFences;
+  uint32_t numEvents;
+};
+typedef struct cudlaWaitEvents cudlaWaitEvents;
+
+// ... and what it signals at its end. The fences are written by cudlaSubmitTask.
+struct cudlaSignalEvents {
+  uint64_t* const* devPtrs;
+  CudlaFence* eofFences;
+  uint32_t numEvents;
+};
+typedef struct cudlaSignalEvents cudlaSignalEvents;
 
 struct cudlaTask_t {
   cudlaModule moduleHandle;
@@ -88,7 +126,7 @@ struct cudlaTask_t {
   uint32_t numOutputTensors;
   uint32_t numInputTensors;
   const uint64_t* const* inputTensor;
-  const cudlaWaitEvents* waitEvents;
+  const cudlaWaitEvents* waitEvents;  // null in hybrid mode, as the next
   cudlaSignalEvents* signalEvents;
 };
 typedef struct cudlaTask_t cudlaTask;
@@ -102,6 +140,13 @@ cudlaStatus cudlaModuleGetAttributes(cudlaModule module, cudlaModuleAttributeTyp
                                      cudlaModuleAttribute* attribute);
 cudlaStatus cudlaMemRegister(cudlaDevHandle device, const uint64_t* pointer, std::size_t bytes,
                              uint64_t** registered, uint32_t flags);
+cudlaStatus cudlaImportExternalMemory(cudlaDevHandle device,
+                                      const cudlaExternalMemoryHandleDesc* description,
+                                      uint64_t** registered, uint32_t flags);
+cudlaStatus cudlaGetNvSciSyncAttributes(uint64_t* list, uint32_t flags);
+cudlaStatus cudlaImportExternalSemaphore(cudlaDevHandle device,
+                                         const cudlaExternalSemaphoreHandleDesc* description,
+                                         uint64_t** registered, uint32_t flags);
 cudlaStatus cudlaSubmitTask(cudlaDevHandle device, const cudlaTask* tasks, uint32_t count,
                             void* stream, uint32_t flags);
 cudlaStatus cudlaGetLastError(cudlaDevHandle device);

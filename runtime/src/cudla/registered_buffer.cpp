@@ -1,25 +1,28 @@
 #include "cudla/registered_buffer.h"
 
 namespace unina {
+namespace {
+
+std::uint64_t* register_memory(const CudlaLibrary& cudla, const CudlaDevice& device,
+                               const MappedBuffer& memory) {
+  std::uint64_t* registered = nullptr;
+  const cudlaStatus status =
+      cudla.cudlaMemRegister(device.get(), static_cast<const std::uint64_t*>(memory.device()),
+                             memory.bytes(), &registered, 0);
+  cudla.require("cudlaMemRegister", status, registered);
+  return registered;
+}
+
+}  // namespace
 
 RegisteredBuffer::RegisteredBuffer(const CudaRuntime& cuda, const CudlaLibrary& cudla,
                                    const CudlaDevice& device, std::size_t bytes,
                                    ReleaseFailures& failures)
-    : cudla_(cudla), device_(device), failures_(failures), memory_(cuda, bytes, failures) {
-  const cudlaStatus status =
-      cudla_.cudlaMemRegister(device_.get(), static_cast<const std::uint64_t*>(memory_.device()),
-                              memory_.bytes(), &registered_, 0);
-  cudla_.require("cudlaMemRegister", status, registered_);
-}
+    : memory_(cuda, bytes, failures),
+      registration_(cudla, device, register_memory(cudla, device, memory_), failures) {}
 
 RegisteredBuffer::~RegisteredBuffer() {
-  cudlaStatus status = cudla_.cudlaMemUnregister(device_.get(), registered_);
-  if (status == cudlaSuccess) return;
-  failures_.add(cudla_.describe("cudlaMemUnregister", status));
-  // It may have done its work and told of a task's older error: asked again, it says that the
-  // address is unknown. Any other answer means that the DLA can still reach the memory.
-  status = cudla_.cudlaMemUnregister(device_.get(), registered_);
-  if (status != cudlaSuccess && status != cudlaErrorInvalidAddress) memory_.abandon();
+  if (!registration_.end()) memory_.abandon();
 }
 
 }  // namespace unina

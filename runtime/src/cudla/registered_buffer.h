@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "cuda/mapped_buffer.h"
-#include "cudla/cudla_device.h"
+#include "cudla/registration.h"
 
 namespace unina {
 
@@ -22,14 +22,11 @@ class RegisteredBuffer {
   // Where a GPU sees it.
   void* device() const { return memory_.device(); }
   // What a task calls the buffer.
-  std::uint64_t* registered() const { return registered_; }
+  std::uint64_t* registered() const { return registration_.get(); }
 
  private:
-  const CudlaLibrary& cudla_;
-  const CudlaDevice& device_;
-  ReleaseFailures& failures_;
   MappedBuffer memory_;
-  std::uint64_t* registered_ = nullptr;
+  Registration registration_;
 };
 
 }  // namespace unina

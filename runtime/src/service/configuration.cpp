@@ -47,8 +47,11 @@ const std::vector<std::pair<const char*, LogLevel>> kLevels = {{"debug", LogLeve
 const std::vector<std::pair<const char*, LogFormat>> kFormats = {{"text", LogFormat::kText},
                                                                  {"json", LogFormat::kJson}};
 
+const std::vector<std::pair<const char*, bool>> kAnswers = {{"no", false}, {"yes", true}};
+
 const std::vector<std::pair<const char*, std::string>> kCores = {
     {"0", "0"}, {"1", "1"}, {"both", "both"}};
+
 const std::vector<std::pair<const char*, int>> kDevices(kEngineDevices.begin(),
                                                         kEngineDevices.end());
 
@@ -156,6 +159,12 @@ const std::vector<ConfigurationKey>& configuration_keys() {
        true, UNINA_TEXT(dla1_loadable)},
       {"dla_timeout_ms", "MS", "Longest time of the DLA for a picture", true,
        UNINA_INTEGER(dla_timeout_ms, 1, 60000)},
+      {"deterministic_semaphores", "ANSWER", "yes or no: for cudla-standalone on old releases",
+       true,
+       [](Configuration& c, const std::string& text) {
+         c.deterministic_semaphores = choice(text, kAnswers);
+       },
+       [](const Configuration& c) { return name_of(c.deterministic_semaphores, kAnswers); }},
       {"engine", "FILE", "A TensorRT engine, for the accelerator tensorrt", true,
        UNINA_TEXT(tensorrt.engine)},
       {"engine_on", "DEVICE", "Where the engine runs, as it was built: gpu, dla0 or dla1", true,
@@ -219,7 +228,7 @@ std::vector<DlaOptions> Configuration::dla_cores() const {
   std::vector<std::string> loadables;
   if (!dla_loadable.empty()) loadables.push_back(dla_loadable);
   if (!dla1_loadable.empty()) loadables.push_back(dla1_loadable);
-  return dla_options(dla, loadables, dla_timeout_ms);
+  return dla_options(dla, loadables, dla_timeout_ms, deterministic_semaphores);
 }
 
 std::string flag_of(const ConfigurationKey& key) {

@@ -22,6 +22,7 @@ struct Configuration {
   std::string dla = "0";  // core: 0, 1 or both
   std::string dla_loadable, dla1_loadable;
   int dla_timeout_ms = DlaOptions().timeout_ms;
+  bool deterministic_semaphores = false;
   TensorRtOptions tensorrt;
   std::optional<float> score_threshold;
 

@@ -5,44 +5,20 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <condition_variable>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
-#include <thread>
 #include <vector>
 
 #include "state.h"
+#include "worker.h"
 
 // NVIDIA's name for what a cudaStream_t points to.
 struct CUstream_st {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::deque<std::function<void()>> queue;
-  bool busy = false, stopping = false;
+  standin::Worker worker;
+  std::mutex mutex;  // for the capture
   bool capturing = false;
   std::vector<std::function<void()>> captured;
-  std::thread worker;
-
-  CUstream_st() {
-    worker = std::thread([this] {
-      std::unique_lock<std::mutex> lock(mutex);
-      while (true) {
-        changed.wait(lock, [&] { return stopping || !queue.empty(); });
-        if (queue.empty()) return;
-        const std::function<void()> work = std::move(queue.front());
-        queue.pop_front();
-        busy = true;
-        lock.unlock();
-        work();
-        lock.lock();
-        busy = false;
-        changed.notify_all();
-      }
-    });
-  }
-  bool idle() const { return queue.empty() && !busy; }
 };
 
 struct CUgraph_st {
@@ -119,9 +95,8 @@ bool enqueue(void* stream, std::function<void()> work) {
   if (s->capturing) {
     s->captured.push_back(std::move(work));
   } else {
-    s->queue.push_back(std::move(work));
+    s->worker.push(std::move(work));
   }
-  s->changed.notify_all();
   return true;
 }
 
@@ -159,7 +134,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
         if (!standin::is_stream(stream)) return cudaErrorInvalidResourceHandle;
         const std::lock_guard<std::mutex> lock(stream->mutex);
         if (stream->capturing) return cudaErrorStreamCaptureUnsupported;
-        return stream->idle() ? cudaSuccess : cudaErrorNotReady;
+        return stream->worker.idle() ? cudaSuccess : cudaErrorNotReady;
       },
       [](std::int64_t) {});
 }
@@ -167,8 +142,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return run<cudaError_t>("cudaStreamSynchronize", cudaErrorLaunchFailure, [&] {
     if (!standin::is_stream(stream)) return cudaErrorInvalidResourceHandle;
-    std::unique_lock<std::mutex> lock(stream->mutex);
-    stream->changed.wait(lock, [&] { return stream->idle(); });
+    stream->worker.wait_until_idle();
     return cudaSuccess;
   });
 }
@@ -184,12 +158,11 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     }
     {
       const std::lock_guard<std::mutex> lock(stream->mutex);
-      if (!stream->idle()) standin::violation("cudaStreamDestroy with work on the stream");
+      if (!stream->worker.idle()) {
+        standin::violation("cudaStreamDestroy with work on the stream");
+      }
       if (stream->capturing) standin::violation("cudaStreamDestroy during a capture");
-      stream->stopping = true;
-      stream->changed.notify_all();
     }
-    stream->worker.join();
     delete stream;
     standin::live("stream", -1);
     return cudaSuccess;
@@ -252,7 +225,9 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
     if (mode != cudaStreamCaptureModeThreadLocal) return cudaErrorInvalidValue;
     if (!standin::is_stream(stream)) return cudaErrorInvalidResourceHandle;
     const std::lock_guard<std::mutex> lock(stream->mutex);
-    if (!stream->idle()) standin::violation("cudaStreamBeginCapture with work on the stream");
+    if (!stream->worker.idle()) {
+      standin::violation("cudaStreamBeginCapture with work on the stream");
+    }
     stream->capturing = true;
     return cudaSuccess;
   });

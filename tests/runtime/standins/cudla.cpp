@@ -1,16 +1,12 @@
-// A stand-in of libcudla, hybrid mode: runs a host.loadable behind cuDLA's C interface and is
-// stricter than the real one about handles and lifetimes. For tests only; its speed means nothing.
+// A stand-in of libcudla: runs a host.loadable behind cuDLA's C interface and is stricter than the
+// real one about handles and lifetimes. For tests only; its speed means nothing.
 #include "cudla/cudla_abi.h"
 
-#include <atomic>
-#include <map>
-#include <memory>
 #include <mutex>
-#include <set>
 #include <vector>
 
-#include "cuda/cudart_abi.h"
-#include "loadable.h"
+#include "cudla_state.h"
+#include "nvsci.h"
 #include "state.h"
 
 namespace standin {
@@ -18,40 +14,35 @@ namespace {
 
 constexpr std::uint64_t kCores = 2;  // as AGX Orin
 
+// False when it is not there any more.
+bool let_go(cudlaDevHandle_t::Kind kind, const void* what) {
+  switch (kind) {
+    case cudlaDevHandle_t::Kind::kCudaMemory:
+      return host_address(what, 1) != nullptr;
+    case cudlaDevHandle_t::Kind::kSciBuffer:
+      return sci_buffer_imported(what, -1);
+    case cudlaDevHandle_t::Kind::kSciSync:
+      return sci_sync_imported(what, -1);
+  }
+  return false;
+}
+
 }  // namespace
-}  // namespace standin
-
-// NVIDIA's names for what its handles point to.
-struct cudlaModule_t {
-  cudlaDevHandle device = nullptr;
-  std::shared_ptr<standin::Engine> engine;
-};
-
-struct cudlaDevHandle_t {
-  cudlaModule module = nullptr;
-  std::map<const void*, std::size_t> registered;    // device address -> bytes
-  std::map<const uint64_t*, const void*> mappings;  // what tasks name -> device address
-  std::shared_ptr<std::atomic<int>> tasks = std::make_shared<std::atomic<int>>(0);
-  std::shared_ptr<std::atomic<int>> last_error = std::make_shared<std::atomic<int>>(0);
-};
-
-namespace standin {
-namespace {
-
-struct Cudla {
-  std::mutex mutex;
-  std::set<cudlaDevHandle> devices;
-  std::set<cudlaModule> modules;
-};
 
 Cudla& cudla() {
   static auto* const made = new Cudla;
   return *made;
 }
 
-bool is_device(cudlaDevHandle device) { return cudla().devices.count(device) != 0; }
+cudlaStatus add_mapping(cudlaDevHandle device, cudlaDevHandle_t::Mapping mapping,
+                        std::uint64_t** registered) {
+  if (!device->registered.insert(mapping.what).second) return cudlaErrorMemoryRegistered;
+  *registered = new uint64_t{0};  // an address of its own, that nobody may read through
+  device->mappings[*registered] = mapping;
+  live("registration", +1);
+  return cudlaSuccess;
+}
 
-}  // namespace
 }  // namespace standin
 
 using standin::cudla;
@@ -84,11 +75,12 @@ cudlaStatus cudlaCreateDevice(uint64_t core, cudlaDevHandle* device, uint32_t fl
   return run<cudlaStatus>(
       "cudlaCreateDevice", cudlaErrorCreationFailed,
       [&] {
-        if (core >= standin::kCores || device == nullptr || flags != CUDLA_CUDA_DLA) {
+        if (core >= standin::kCores || device == nullptr || flags > CUDLA_STANDALONE) {
           return cudlaErrorInvalidParam;
         }
         const std::lock_guard<std::mutex> lock(cudla().mutex);
         *device = new cudlaDevHandle_t;
+        if (flags == CUDLA_STANDALONE) (*device)->core = std::make_unique<standin::Worker>();
         cudla().devices.insert(*device);
         standin::live("device", +1);
         return cudlaSuccess;
@@ -163,70 +155,15 @@ cudlaStatus cudlaMemRegister(cudlaDevHandle device, const uint64_t* pointer, std
         const std::lock_guard<std::mutex> lock(cudla().mutex);
         if (!standin::is_device(device)) return cudlaErrorInvalidDevice;
         if (registered == nullptr || flags != 0) return cudlaErrorInvalidParam;
+        if (device->core) return cudlaErrorUnsupportedOperation;
         if (standin::host_address(pointer, bytes) == nullptr) return cudlaErrorInvalidAddress;
         if (reinterpret_cast<std::uintptr_t>(pointer) % 32 != 0) {
           standin::violation("cudlaMemRegister of an address that is not a multiple of 32");
         }
-        if (!device->registered.emplace(pointer, bytes).second) return cudlaErrorMemoryRegistered;
-        *registered = new uint64_t{0};  // an address of its own, that nobody may read through
-        device->mappings[*registered] = pointer;
-        standin::live("registration", +1);
-        return cudlaSuccess;
+        return standin::add_mapping(device, {cudlaDevHandle_t::Kind::kCudaMemory, pointer},
+                                    registered);
       },
       [&](std::int64_t) { *registered = nullptr; });
-}
-
-cudlaStatus cudlaSubmitTask(cudlaDevHandle device, const cudlaTask* task, uint32_t count,
-                            void* stream, uint32_t flags) {
-  const auto fault = standin::called("cudlaSubmitTask");
-  if (fault && fault->kind == Fault::Kind::kFail) {
-    return static_cast<cudlaStatus>(fault->value_or(cudlaErrorUmd));
-  }
-  const std::lock_guard<std::mutex> lock(cudla().mutex);
-  if (!standin::is_device(device)) return cudlaErrorInvalidDevice;
-  if (task == nullptr || count != 1 || flags != 0) return cudlaErrorInvalidParam;
-  if (cudla().modules.count(task->moduleHandle) == 0 || device->module != task->moduleHandle) {
-    return cudlaErrorInvalidModule;
-  }
-  if (task->waitEvents != nullptr || task->signalEvents != nullptr) {
-    return cudlaErrorUnsupportedOperation;
-  }
-  const std::shared_ptr<standin::Engine> engine = task->moduleHandle->engine;
-  if (task->numInputTensors != engine->inputs.size() ||
-      task->numOutputTensors != engine->outputs.size()) {
-    return cudlaErrorInvalidParam;
-  }
-  std::vector<std::byte*> in, out;
-  const auto resolve = [&](const uint64_t* name, const unina::TensorFormat& format,
-                           std::vector<std::byte*>& hosts) {
-    const auto mapping = device->mappings.find(name);
-    if (mapping == device->mappings.end()) return false;
-    hosts.push_back(static_cast<std::byte*>(standin::host_address(mapping->second, format.bytes)));
-    return hosts.back() != nullptr;
-  };
-  for (std::size_t i = 0; i < engine->inputs.size(); ++i) {
-    if (!resolve(task->inputTensor[i], engine->inputs[i], in)) return cudlaErrorInvalidAddress;
-  }
-  for (std::size_t i = 0; i < engine->outputs.size(); ++i) {
-    if (!resolve(task->outputTensor[i], engine->outputs[i], out)) return cudlaErrorInvalidAddress;
-  }
-  if (device->tasks->load() != 0) standin::violation("two tasks at a time on one set of buffers");
-  ++*device->tasks;
-  const bool queued = standin::enqueue(
-      stream, [engine, in, out, fault, tasks = device->tasks, last_error = device->last_error] {
-        if (fault) fault->wait();
-        engine->run(in, out);
-        if (fault && fault->kind == Fault::Kind::kCorrupt) {
-          for (std::byte* output : out) output[0] ^= std::byte{0xff};
-        }
-        *last_error = fault && fault->kind == Fault::Kind::kLate
-                          ? static_cast<int>(fault->value_or(cudlaErrorDlaErrDataMismatch))
-                          : 0;
-        --*tasks;
-      });
-  if (queued) return cudlaSuccess;
-  --*device->tasks;
-  return cudlaErrorCuda;
 }
 
 cudlaStatus cudlaGetLastError(cudlaDevHandle device) {
@@ -245,10 +182,11 @@ cudlaStatus cudlaMemUnregister(cudlaDevHandle device, const uint64_t* registered
     if (mapping == device->mappings.end()) return cudlaErrorInvalidAddress;
     if (device->tasks->load() != 0) standin::violation("cudlaMemUnregister under a running task");
     if (device->module == nullptr) standin::violation("cudlaMemUnregister after the unload");
-    if (standin::host_address(mapping->second, 1) == nullptr) {
-      standin::violation("cudlaMemUnregister after the memory was freed");
+    const auto [kind, what] = mapping->second;
+    if (!standin::let_go(kind, what)) {
+      standin::violation("cudlaMemUnregister after what it named was freed");
     }
-    device->registered.erase(mapping->second);
+    device->registered.erase(what);
     device->mappings.erase(mapping);
     delete registered;
     standin::live("registration", -1);
@@ -287,6 +225,8 @@ cudlaStatus cudlaDestroyDevice(cudlaDevHandle device) {
     }
     // The real one leaves this open; here it is refused, so that a forgotten release is seen.
     if (device->module != nullptr || !device->mappings.empty()) return cudlaErrorUmd;
+    if (device->tasks->load() != 0) standin::violation("cudlaDestroyDevice under a running task");
+    *device->stopping = true;  // a task that waits for a signal would never end
     cudla().devices.erase(device);
     delete device;
     standin::live("device", -1);
