@@ -130,7 +130,7 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ.setdefault("BBPATH", "")
     interesting = re.compile(
-        r"^(SUMMARY|DESCRIPTION|HOMEPAGE|LICENSE|LIC_FILES_CHKSUM|SRC_URI|FILESPATH|S|DEPENDS|PACKAGE|IMAGE|UNINA|USERADD|"
+        r"^(SUMMARY|DESCRIPTION|HOMEPAGE|LICENSE|LIC_FILES_CHKSUM|SRC_URI|FILESPATH|S|DEPENDS|PACKAGE|IMAGE|UNINA|USERADD|GROUPADD|"
         r"SYSTEMD|EXTRA_OECMAKE|RDEPENDS|RRECOMMENDS|FILES|REQUIRED|COMPATIBLE|PN|BP|WORKDIR|OVERLAYFS)"
     )
     answer = {"recipes": {}, "machines": {}, "distros": {}, "layers": {}}
