@@ -94,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="put these convolutions into FP16: a layer_precisions.txt, NAME:fp16 a line, with the names in model.onnx",
     )
+    add("--sign", type=Path, metavar="KEY", help="sign the manifest: an Ed25519 key in PEM (docs/first-boot.md)")
     add("--name", help="name in the manifest (default: NAME of --output)")
     add("--force", action="store_true", help="replace the bundle if it exists")
     add("--no-accuracy", action="store_true", help="do not score the stages on val: faster, says less")
@@ -135,6 +136,7 @@ def _export(arguments: argparse.Namespace) -> "ExportResult":
         precision=arguments.precision,
         max_drop=arguments.max_drop,
         fp16_layers=arguments.fp16_layers,
+        sign=arguments.sign,
     )
     columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 SUFFIX = ".unina"
 MANIFEST = "manifest.json"
+SIGNATURE = "signature"
+"""of the manifest, 64 bytes, where a key was given"""
 
 
 class BundleError(ValueError):
@@ -32,8 +34,8 @@ class BundleDraft:
         path.write_bytes(content)
         return path
 
-    def publish(self, manifest: dict[str, Any]) -> None:
-        """Adds size and SHA-256 of every file to the manifest, writes it, and renames the folder into place.
+    def publish(self, manifest: dict[str, Any], sign: Callable[[bytes], bytes] | None = None) -> None:
+        """Adds size and SHA-256 of every file to the manifest, writes and signs it, and renames the folder into place.
 
         Everything is on the disk before the rename. A bundle that stood there is moved aside first and deleted last.
         """
@@ -42,7 +44,10 @@ class BundleDraft:
             for path in sorted(self.folder.iterdir())
         }
         text = json.dumps({**manifest, "files": files}, indent=2, ensure_ascii=False, allow_nan=False)
-        self.add(MANIFEST, (text + "\n").encode())
+        content = (text + "\n").encode()
+        self.add(MANIFEST, content)
+        if sign is not None:
+            self.add(SIGNATURE, sign(content))
         for path in [*self.folder.iterdir(), self.folder]:
             _to_disk(path)
         former = self.folder.parent / "former"

@@ -71,6 +71,8 @@ class ExportSettings:
     """of `auto`: points of mAP50-95 that the host engine may lose against FP32; None: MAX_DROP"""
     fp16_layers: Path | None = None
     """a list of layers that run in FP16, instead of `auto`"""
+    sign: Path | None = None
+    """an Ed25519 key; None: the bundle is not signed"""
 
     def __post_init__(self) -> None:
         if self.calibration_images < 1:
@@ -129,10 +131,12 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
     Raises:
         NotAccurate: no set of layers in FP16 keeps to `max_drop`.
         ValueError: DataError, CheckpointError, ExportError, GraphError, ScaleError, CalibrationError, CacheError,
-            LayersError, LoweringError, ParityError or BundleError, each with a text for the person who can mend it.
+            LayersError, LoweringError, ParityError, SigningError or BundleError, each with a text for the person who
+            can mend it.
         OSError: the disk.
     """
     check_output(settings.output, force=settings.force)
+    sign = None if settings.sign is None else _signer(settings.sign)
     checkpoint = load_checkpoint(settings.checkpoint)
     dataset = load_dataset(settings.data)
     training, scored = _splits(dataset, settings)
@@ -190,9 +194,17 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
             draft.add("report.json", report_json(told, dla, scores.rows, precision))
             draft.add("report.html", report_html(told, dla, HostStage(loadable, head), scores.rows, precision))
             advance()
-        draft.publish(told)
+        draft.publish(told, sign)
     size = sum(path.stat().st_size for path in settings.output.iterdir())
     return ExportResult(settings.output, size, checkpoint.classes, scores.thresholds, parity, scores, dla, precision)
+
+
+def _signer(key: Path) -> Callable[[bytes], bytes]:
+    """Before anything is computed: a key that is no good is said at once. Raises SigningError."""
+    from unina.export.signature import signing_key  # noqa: PLC0415 (whoever signs nothing needs no cryptography)
+
+    signer: Callable[[bytes], bytes] = signing_key(key).sign
+    return signer
 
 
 def precision_json(precision: Precision, scores: Scores) -> dict[str, Any]:
