@@ -219,7 +219,7 @@ def test_the_host_accelerator_never_stands_in_for_a_dla(machine: Machine) -> Non
         (lambda m: m.order(number=0), "state it with --tensorrt-version"),
         (lambda m: (m.folder / "nv_tegra_release").write_text("?"), "does not begin like"),
         (lambda m: (m.folder / "detector.toml").write_text("bundle ="), "detector.toml"),
-        (lambda m: m.detector(dla=2), "dla: 2 is not 0 or 1"),
+        (lambda m: m.detector(dla=2), "dla: 2 is not 0, 1 or both"),
         (lambda m: m.detector(accelerator="npu"), "accelerator: 'npu' is not one of"),
         (lambda m: m.detector(accelerator="tensorrt", engine_on="dla0"), "engine_on"),
         (lambda m: m.policy(falback="fail"), "falback: no such key"),
@@ -261,6 +261,15 @@ def test_two_detectors_share_what_they_have_in_common_and_keep_their_own(machine
     machine.good()
     front = (machine.state / "current" / "detector-front").resolve(strict=True)
     assert str(front) == shared
+
+
+@pytest.mark.parametrize(("dla", "flag"), [("0", "0"), (1, "1"), ("both", "0")])
+def test_the_core_is_that_of_the_detector(machine: Machine, dla: object, flag: str) -> None:
+    machine.detector(dla=dla)
+    machine.good()
+    assert f"--useDLACore={flag}" in machine.compilations[0]["arguments"]
+    assert machine.serving is not None
+    assert (machine.serving / "detector.env").read_text().endswith(f"UNINA_DLA={dla}\n")
 
 
 def test_systemd_is_told_what_goes_on_and_how_it_ended(machine: Machine) -> None:

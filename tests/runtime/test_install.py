@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from installed_system import install_system, stage_files
 
 ROOT = Path(__file__).parents[2]
 BUILD = Path(os.environ.get("UNINA_PROGRAM_DIR", ROOT / "build" / "runtime" / "programs")).parent
@@ -24,6 +25,45 @@ def test_the_product_installs_without_anything_of_the_tests(tmp_path: Path, monk
     assert any(path.name.startswith("unina-detector") for path in files)
     for path in files:
         assert not any(marker in path.read_bytes() for marker in MARKERS), path
+
+
+SYSTEM = """
+/etc/unina/compile.toml
+/usr/bin/unina-compile
+/usr/lib/systemd/system/unina-compile.service
+/usr/lib/systemd/system/unina-compile@.service
+/usr/lib/systemd/system/unina-detector.service
+/usr/lib/systemd/system/unina-detector@.service
+/usr/lib/sysusers.d/unina.conf
+/usr/lib/tmpfiles.d/unina.conf
+/usr/lib/udev/rules.d/60-unina.rules
+/usr/share/doc/unina/examples/unina-detector-network.conf
+/usr/share/doc/unina/first-boot.md
+/usr/share/doc/unina/service.md
+"""
+PACKAGE = Path("/usr/share/unina/python/unina_runtime")
+
+
+def test_what_a_machine_boots_with_is_laid_out_once(tmp_path: Path) -> None:
+    stage = install_system(tmp_path)
+    compiler = ROOT / "runtime" / "python" / "unina_runtime" / "compile"
+    modules = [str(PACKAGE / "compile" / path.name) for path in compiler.glob("*.py")]
+    assert stage_files(stage) == sorted([*SYSTEM.split(), str(PACKAGE / "__init__.py"), *modules])
+    assert (stage / "etc/unina/trusted-keys").is_dir()
+    assert (stage / "usr/bin/unina-compile").stat().st_mode & 0o111
+    assert all("@" not in name for name in stage_files(stage) if not name.endswith("@.service"))
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="no /usr/bin/python3, which unina-compile runs on")
+def test_the_installed_compiler_needs_neither_numpy_nor_the_rest_of_the_package(tmp_path: Path) -> None:
+    prefix = tmp_path / "usr"
+    stage = install_system(tmp_path, prefix, tmp_path / "etc")
+    shutil.copytree(stage / str(tmp_path).lstrip("/"), tmp_path, dirs_exist_ok=True)
+    code = "import runpy, sys; sys.modules['numpy'] = None; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    program = [prefix / "bin" / "unina-compile", "--bundle", tmp_path / "none.unina", "--accelerator", "host"]
+    words = ["/usr/bin/python3", "-I", "-c", code, *map(str, program), "--state", str(tmp_path / "state")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2 and "no such bundle" in done.stderr
 
 
 @pytest.mark.parametrize(

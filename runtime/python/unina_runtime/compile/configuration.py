@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unina_runtime.compile.outcome import CannotSay
-from unina_runtime.compile.store import HOST
+from unina_runtime.compile.store import BOTH, HOST
 
 FALLBACKS = ("fail", "gpu-engine")
 DEFAULT_BUNDLE = "/var/lib/unina/bundles/cones.unina"
@@ -23,7 +23,7 @@ class Wanted:
     """name of the file without .toml: each detector has its own"""
     bundle: Path
     core: str
-    """dla0, dla1, gpu or host"""
+    """dla0, dla1, both, gpu or host"""
     definite: bool
     """False: only where the machine has a DLA ("auto")"""
     warnings: tuple[str, ...] = ()
@@ -63,17 +63,18 @@ def read_wanted(path: Path) -> Wanted:
     document = _toml(path)
     bundle = _text(document, "bundle", DEFAULT_BUNDLE, path)
     accelerator = _text(document, "accelerator", "auto", path)
-    dla = document.get("dla", 0)
-    if dla not in (0, 1) or isinstance(dla, bool):
-        raise CannotSay(f"{path}: dla: {dla!r} is not 0 or 1")
-    cores = {"auto": f"dla{dla}", "cudla-hybrid": f"dla{dla}", "tensorrt": "gpu", "host": HOST}
+    dla = document.get("dla", "0")
+    core = {"0": "dla0", "1": "dla1", BOTH: BOTH}.get(str(dla))
+    if core is None:
+        raise CannotSay(f"{path}: dla: {dla!r} is not 0, 1 or both")
+    cores = {"auto": core, "cudla-hybrid": core, "tensorrt": "gpu", "host": HOST}
     if accelerator not in cores:
         raise CannotSay(f"{path}: accelerator: {accelerator!r} is not one of {', '.join(cores)}")
     if accelerator == "tensorrt" and _text(document, "engine_on", "gpu", path) != "gpu":
         raise CannotSay(f"{path}: engine_on: an engine on the DLA is not compiled here; use cudla-hybrid")
     warnings = tuple(
         f"{path}: {key} is not used: the unit gives the detector what unina-compile made; remove the key"
-        for key in ("dla_loadable", "engine")
+        for key in ("dla_loadable", "dla1_loadable", "engine")
         if document.get(key)
     )
     return Wanted(instance_name(path.stem), Path(bundle), cores[accelerator], accelerator != "auto", warnings)

@@ -33,9 +33,12 @@ PREVIOUS = "previous"
 REFUSED = "refused"
 WORK = ".work-"
 HOST = "host"
-PAYLOADS = {"dla0": "loadable.bin", "dla1": "loadable.bin", "gpu": "engine.plan", HOST: ""}
+BOTH = "both"
+"""of the DLA's cores, which share one loadable"""
+PAYLOADS = {"dla0": "loadable.bin", "dla1": "loadable.bin", BOTH: "loadable.bin", "gpu": "engine.plan", HOST: ""}
 """What a core runs, by core; the host accelerator's is in the bundle."""
-ACCELERATORS = {"dla0": "cudla-hybrid", "dla1": "cudla-hybrid", "gpu": "tensorrt", HOST: "host"}
+ACCELERATORS = {"gpu": "tensorrt", HOST: "host"}
+"""by core; every other is a DLA's"""
 NONE = "none"
 
 
@@ -115,7 +118,8 @@ class Store:
     def publish(self, draft: Path, made: Made) -> Path:
         """Makes a draft with bundle and payload an entry, and returns it."""
         payload = PAYLOADS[made.core]
-        lines = {"UNINA_ACCELERATOR": ACCELERATORS[made.core], "UNINA_DLA": "1" if made.core == "dla1" else "0"}
+        dla = {"dla1": "1", BOTH: BOTH}.get(made.core, "0")
+        lines = {"UNINA_ACCELERATOR": ACCELERATORS.get(made.core, "cudla-hybrid"), "UNINA_DLA": dla}
         (draft / ENVIRONMENT).write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
         (draft / MADE).write_text(json.dumps({"schema": 1, **asdict(made)}, indent=2) + "\n")
         expected = {BUNDLE, ENVIRONMENT, MADE, *filter(None, [payload])}

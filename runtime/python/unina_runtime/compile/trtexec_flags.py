@@ -27,7 +27,7 @@ class Compilation:
     manifest: Manifest
     tensorrt: TensorRt
     core: str
-    """dla0, dla1 or gpu"""
+    """dla0, dla1, both or gpu"""
     bundle: str
     """folder of the verified copy"""
     calibration: str
@@ -45,7 +45,7 @@ class Compilation:
         yield f"--onnx={self.bundle}/{QDQ_MODEL if typed else MODEL}"
         yield f"--saveEngine={self.output}"
         if self.core != GPU:
-            yield f"--useDLACore={self.core.removeprefix('dla')}"
+            yield f"--useDLACore={1 if self.core == 'dla1' else 0}"
             yield "--buildDLAStandalone"
         for direction, tensors in (("input", self.manifest.inputs), ("output", self.manifest.outputs)):
             formats = [tensor.gpu if self.core == GPU else tensor.dla for tensor in tensors]

@@ -1,0 +1,1 @@
+"""unina-compile's part of the package, by itself; the whole is the Python package unina-runtime."""
