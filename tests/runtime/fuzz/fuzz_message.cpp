@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -49,9 +50,20 @@ bool is_utf8(const std::string& text) {
   }
 }
 
+// libFuzzer's alarm interrupts calls; it says nothing about the other side.
+template <typename Call>
+ssize_t uninterrupted(Call call) {
+  ssize_t result = -1;
+  do {
+    result = call();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
 void send_all(int connection, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t sent = send(connection, text.data(), text.size(), MSG_NOSIGNAL);
+    const ssize_t sent =
+        uninterrupted([&] { return send(connection, text.data(), text.size(), MSG_NOSIGNAL); });
     if (sent <= 0) return;  // the other side has heard enough
     text.remove_prefix(static_cast<std::size_t>(sent));
   }
@@ -60,10 +72,11 @@ void send_all(int connection, std::string_view text) {
 std::string receive_all(int connection) {
   std::string text;
   char part[4096];
-  for (ssize_t got; (got = recv(connection, part, sizeof part, 0)) > 0;) {
+  while (true) {
+    const ssize_t got = uninterrupted([&] { return recv(connection, part, sizeof part, 0); });
+    if (got <= 0) return text;
     text.append(part, static_cast<std::size_t>(got));
   }
-  return text;
 }
 
 // The service's side, with its log in memory.
