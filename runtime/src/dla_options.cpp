@@ -11,10 +11,11 @@ std::vector<DlaOptions> dla_options(const std::string& cores,
   std::vector<int> numbers;
   if (cores == "0" || cores == "both") numbers.push_back(0);
   if (cores == "1" || cores == "both") numbers.push_back(1);
-  if (numbers.empty()) throw Error("--dla " + printable(cores) + ": expected 0, 1 or both");
+  if (numbers.empty()) throw Error("DLA core " + printable(cores) + ": expected 0, 1 or both");
   if (loadables.size() > 1 && loadables.size() != numbers.size()) {
-    throw Error("--dla-loadable is given " + std::to_string(loadables.size()) +
-                " times; expected one file for each DLA core, or one for all");
+    throw Error(std::to_string(loadables.size()) + " DLA loadables for " +
+                std::to_string(numbers.size()) +
+                " of the cores; expected one for each, or one for all");
   }
   std::vector<DlaOptions> each;
   for (std::size_t i = 0; i < numbers.size(); ++i) {

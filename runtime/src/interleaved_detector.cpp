@@ -18,15 +18,23 @@ bool runs_on_one_core(const std::string& accelerator) {
 
 }  // namespace
 
-InterleavedDetector::InterleavedDetector(const std::string& bundle, const DetectorOptions& options,
-                                         const std::vector<DlaOptions>& dla) {
+std::vector<std::unique_ptr<Detector>> make_detectors(const std::string& bundle,
+                                                      const DetectorOptions& options,
+                                                      const std::vector<DlaOptions>& dla) {
   if (dla.empty()) throw Error("no DLA core was named; expected at least one");
+  std::vector<std::unique_ptr<Detector>> detectors;
   for (const DlaOptions& one : dla) {
     DetectorOptions own = options;
     own.dla = one;
-    detectors_.push_back(std::make_unique<Detector>(bundle, own));
-    if (!runs_on_one_core(detectors_.front()->accelerator_name())) break;
+    detectors.push_back(std::make_unique<Detector>(bundle, own));
+    if (!runs_on_one_core(detectors.front()->accelerator_name())) break;
   }
+  return detectors;
+}
+
+InterleavedDetector::InterleavedDetector(const std::string& bundle, const DetectorOptions& options,
+                                         const std::vector<DlaOptions>& dla)
+    : detectors_(make_detectors(bundle, options, dla)) {
   make_lanes();
 }
 

@@ -160,7 +160,7 @@ def test_a_core_that_is_not_there_is_refused(bundle: TinyBundle, frames: Path, l
     arguments = ["--bundle", bundle.path, "--source", f"images:{frames}", "--dla-loadable", loadable]
     for core in ("2", "-1", "left"):
         assert "expected 0, 1 or both" in refuse("unina-detector", *arguments, f"--dla={core}")
-    assert "given 2 times" in refuse("unina-detector", *arguments, "--dla-loadable", loadable)
+    assert "2 DLA loadables for 1" in refuse("unina-detector", *arguments, "--dla-loadable", loadable)
     dla.plug_in("cudlaDeviceGetCount:*=corrupt=1")  # a smaller Jetson
     arguments += ["--dla", "1", "--accelerator"]
     assert "DLA core 1: this machine has 1" in refuse("unina-detector", *arguments, "cudla-hybrid")

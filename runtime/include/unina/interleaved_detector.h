@@ -20,13 +20,18 @@ struct Answer {
   std::size_t detector = 0;  // which of them, from 0
 };
 
+// One detector for each entry of `dla` (at least one), which takes the place of options.dla. An
+// accelerator that is not the DLA is made once, whatever `dla` says: it has one set of threads.
+// Throws Error as Detector does.
+std::vector<std::unique_ptr<Detector>> make_detectors(const std::string& bundle,
+                                                      const DetectorOptions& options,
+                                                      const std::vector<DlaOptions>& dla);
+
 // Put a picture in, take an answer out, in the order of the pictures. For one thread; the detectors
 // have threads of their own, except a single one, which works in put().
 class InterleavedDetector {
  public:
-  // One detector for each entry of `dla` (at least one), which takes the place of options.dla. An
-  // accelerator that is not the DLA is made once, whatever `dla` says: it has one set of threads.
-  // Throws Error as Detector does.
+  // On what make_detectors() gives.
   InterleavedDetector(const std::string& bundle, const DetectorOptions& options,
                       const std::vector<DlaOptions>& dla);
   // Detectors that the caller made, at least one, with the same manifest.

@@ -6,6 +6,8 @@ from os import PathLike
 import numpy as np
 import numpy.typing as npt
 
+from unina_runtime.picture import Picture
+
 class UninaError(ValueError):
     """A line that says what is wrong, where, and what to do."""
 
@@ -38,7 +40,7 @@ class Placement:
         """N×4 boxes from input to source pixels, clipped to the source picture."""
 
 def letterbox(
-    image: npt.NDArray[np.uint8], height: int, width: int, *, value: int = 128, color: str = "rgb"
+    image: Picture, height: int, width: int, *, value: int = 128, color: str = "rgb", pixel_format: str = "bgr"
 ) -> tuple[npt.NDArray[np.uint8], Placement]: ...
 def decode(
     class_maps: Sequence[npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.int8]],
@@ -52,10 +54,33 @@ def decode(
     placement: Placement | None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int32]]: ...
 
+class Bundle:
+    """A `.unina` directory, verified."""
+
+    def __init__(self, path: str) -> None: ...
+    @property
+    def manifest_json(self) -> str: ...
+    def read(self, name: str) -> bytes: ...
+
 class Detector:
-    def __init__(self, path: str, accelerator: str, score_threshold: float | None, threads: int) -> None: ...
+    """As many accelerators as DLA cores are named; a call takes one that is free."""
+
+    def __init__(
+        self,
+        path: str,
+        accelerator: str,
+        score_threshold: float | None,
+        *,
+        threads: int,
+        dla: str,
+        dla_loadables: Sequence[str],
+        dla_timeout_ms: int,
+        engine: str,
+        engine_on: str,
+        preprocess: str,
+    ) -> None: ...
     def detect(
-        self, image: npt.NDArray[np.uint8]
+        self, image: Picture, pixel_format: str
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int32]]: ...
     @property
     def times(self) -> dict[str, float]: ...
@@ -63,6 +88,10 @@ class Detector:
     def manifest_json(self) -> str: ...
     @property
     def accelerator(self) -> str: ...
+    @property
+    def accelerator_reason(self) -> str: ...
+    @property
+    def at_a_time(self) -> int: ...
 
 class HostEngine:
     """The integer engine of a `host.loadable` (docs/integer-semantics.md).
