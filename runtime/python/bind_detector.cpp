@@ -34,7 +34,7 @@ class PythonDetector {
                  std::optional<float> score_threshold, int threads, const std::string& dla,
                  const std::vector<std::string>& dla_loadables, int dla_timeout_ms,
                  const std::string& engine, const std::string& engine_on,
-                 const std::string& preprocess) {
+                 const std::string& preprocess, bool deterministic_semaphores) {
     DetectorOptions options;
     options.accelerator = accelerator;
     options.score_threshold = score_threshold;
@@ -42,7 +42,8 @@ class PythonDetector {
     options.preprocess = preprocess;
     options.tensorrt.engine = engine;
     options.tensorrt.dla_core = engine_device(engine_on);
-    detectors_ = make_detectors(path, options, dla_options(dla, dla_loadables, dla_timeout_ms));
+    detectors_ = make_detectors(
+        path, options, dla_options(dla, dla_loadables, dla_timeout_ms, deterministic_semaphores));
     for (const auto& detector : detectors_) free_.push_back(detector.get());
   }
 
@@ -116,11 +117,11 @@ void bind_detector(py::module_& module) {
   py::class_<PythonDetector>(module, "Detector")
       .def(py::init<const std::string&, const std::string&, std::optional<float>, int,
                     const std::string&, const std::vector<std::string>&, int, const std::string&,
-                    const std::string&, const std::string&>(),
+                    const std::string&, const std::string&, bool>(),
            py::call_guard<py::gil_scoped_release>(), py::arg("path"), py::arg("accelerator"),
            py::arg("score_threshold"), py::kw_only(), py::arg("threads"), py::arg("dla"),
            py::arg("dla_loadables"), py::arg("dla_timeout_ms"), py::arg("engine"),
-           py::arg("engine_on"), py::arg("preprocess"))
+           py::arg("engine_on"), py::arg("preprocess"), py::arg("deterministic_semaphores"))
       .def("detect", &PythonDetector::detect, py::arg("image"), py::arg("pixel_format"))
       .def_property_readonly("times", &PythonDetector::times)
       .def_property_readonly("manifest_json", &PythonDetector::manifest_json)

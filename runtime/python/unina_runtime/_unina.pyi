@@ -78,6 +78,7 @@ class Detector:
         engine: str,
         engine_on: str,
         preprocess: str,
+        deterministic_semaphores: bool,
     ) -> None: ...
     def detect(
         self, image: Picture, pixel_format: str

@@ -28,8 +28,8 @@ class Detector:
 
     Args:
         path: of the bundle, a `.unina` directory; every file in it is verified.
-        accelerator: "auto" (the first that fits machine and bundle), "cudla-hybrid", "tensorrt" (where the build has
-            it) or "host" (the integer engine); docs/accelerators.md says which one when.
+        accelerator: "auto" (the first that fits machine and bundle), "cudla-hybrid", "host" (the integer engine), or, where
+            the build has it, "tensorrt" or "cudla-standalone"; docs/accelerators.md says which one when.
         score_threshold: least score of a detection, 0 to 1, instead of the bundle's threshold of each class.
         threads: of the host accelerator, 1 to 256.
         dla: the DLA core, 0, 1, or "both": then two pictures are detected in at a time, for two threads that call
@@ -41,6 +41,7 @@ class Detector:
         engine_on: where the engine was built to run.
         preprocess: what makes the network's input of a picture: "cpu", or "gpu" for "cudla-hybrid" and "tensorrt" in a
             build with CUDA.
+        deterministic_semaphores: for "cudla-standalone" on old releases.
 
     Raises:
         UninaError: the bundle is damaged or of another version, the accelerator is not in this build or does not
@@ -60,6 +61,7 @@ class Detector:
         engine: StrPath | None = None,
         engine_on: Literal["gpu", "dla0", "dla1"] = "gpu",
         preprocess: Literal["cpu", "gpu"] = "cpu",
+        deterministic_semaphores: bool = False,
     ) -> None:
         loadables = (dla_loadables,) if isinstance(dla_loadables, str | os.PathLike) else dla_loadables
         self._detector = _unina.Detector(
@@ -73,6 +75,7 @@ class Detector:
             engine="" if engine is None else os.fspath(engine),
             engine_on=engine_on,
             preprocess=preprocess,
+            deterministic_semaphores=deterministic_semaphores,
         )
         self._manifest: dict[str, Any] = json.loads(self._detector.manifest_json)
 
