@@ -13,6 +13,7 @@ from parsed import LAYERS, ROOT, local_files, parsed
 ORIN = "tegra:tegra234"
 EXPECTED = {
     "packagegroup-unina",
+    "packagegroup-unina-dev",
     "python3-unina-runtime",
     "unina-image",
     "unina-image-dev",
@@ -131,10 +132,16 @@ def test_on_an_orin_the_dla_its_compiler_and_tensorrt_come_along() -> None:
 
 
 def test_the_vendors_python_bindings_are_for_the_development_image_only() -> None:
-    group = names(ORIN)["packagegroup-unina"]
-    assert {"python3-pycuda", "python3-tensorrt"} <= set(group["RDEPENDS:packagegroup-unina-dev"].split())
-    assert "packagegroup-unina-dev" not in names(ORIN)["unina-image"]["IMAGE_INSTALL"].split()
-    assert not re.search("pycuda|python3-tensorrt", group["RDEPENDS:packagegroup-unina"])
+    """Nor are they built for the product: BitBake builds what any package of a recipe depends on."""
+    recipes = names(ORIN)
+    assert {"python3-pycuda", "python3-tensorrt"} <= set(
+        recipes["packagegroup-unina-dev"]["RDEPENDS:packagegroup-unina-dev"].split()
+    )
+    assert "packagegroup-unina-dev" in recipes["unina-image-dev"]["IMAGE_INSTALL"].split()
+    for name, recipe in recipes.items():
+        if not name.endswith("-dev"):
+            for variable in (key for key in recipe if "DEPENDS" in key or key == "IMAGE_INSTALL"):
+                assert not re.search("pycuda|python3-tensorrt|unina-dev", recipe[variable]), (name, variable)
 
 
 def test_the_product_has_a_read_only_root_and_no_way_in() -> None:

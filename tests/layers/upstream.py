@@ -44,6 +44,9 @@ def sources() -> Path:
     tools = [name for name in HOST_TOOLS if shutil.which(name) is None]
     if tools:
         pytest.skip(f"host tools that BitBake needs are not installed: {', '.join(tools)}")
+    locales = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout.lower()
+    if "en_us.utf8" not in locales and "en_us.utf-8" not in locales:
+        pytest.skip("BitBake needs the locale en_US.UTF-8: localedef -i en_US -f UTF-8 en_US.UTF-8")
     return folder
 
 
