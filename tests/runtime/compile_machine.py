@@ -28,7 +28,7 @@ CACHE = "TRT-100300-EntropyCalibration2\nimages: 3f800000\n"
 def compilable(path: Path, seed: int = 0) -> TinyBundle:
     """The tiny bundle with what trtexec is given, as far as a stand-in looks at it."""
     bundle = make_bundle(path, seed)
-    (path / "model.onnx").write_bytes(b"\x08\x0a a network")
+    (path / "model.onnx").write_bytes(b"\x08\x0a\x12\x09a network")
     (path / "calibration.cache").write_text(CACHE)
     bundle.seal()
     return bundle

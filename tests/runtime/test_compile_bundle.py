@@ -27,7 +27,7 @@ def resealed(name: str, content: bytes) -> Callable[[TinyBundle], None]:
 
 
 def changed_file(bundle: TinyBundle) -> None:
-    (bundle.path / "model.onnx").write_bytes(b"\x08\x0a a netwerk")
+    (bundle.path / "model.onnx").write_bytes(b"\x08\x0a\x12\x09a netwerk")
 
 
 def grown_file(bundle: TinyBundle) -> None:

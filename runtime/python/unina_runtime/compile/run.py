@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unina_runtime.compile.configuration import Policy, Wanted
 from unina_runtime.compile.notify import status, tell
+from unina_runtime.compile.onnx_data import require_own_data
 from unina_runtime.compile.outcome import CannotSay, DlaRefused, Refused
 from unina_runtime.compile.signature import TrustedKeys
 from unina_runtime.compile.store import BUNDLE, HOST, NONE, PAYLOADS, Machine, Made, Store, file_sha256
@@ -14,6 +15,8 @@ from unina_runtime.compile.trtexec_flags import (
     CACHE,
     GPU,
     LAYERS,
+    MODEL,
+    QDQ_MODEL,
     Compilation,
     calibration_for,
     fp16_layers,
@@ -195,6 +198,8 @@ def compilation(bundle: VerifiedBundle, work: Path, core: str, tensorrt: TensorR
     """trtexec's call for a bundle that lies in `work`; writes the calibration cache for it. Raises Refused."""
     files = bundle.manifest.files
     require_files(files, tensorrt, str(bundle.path))
+    model = QDQ_MODEL if tensorrt.strongly_typed else MODEL
+    require_own_data((work / BUNDLE / model).read_bytes(), model)
     layers: tuple[str, ...] = ()
     if not tensorrt.strongly_typed:
         cache = (work / BUNDLE / CACHE).read_bytes()

@@ -1,0 +1,88 @@
+"""Refuses an ONNX file whose tensors lie in other files: a path in it could lead out of the bundle.
+
+It walks the protobuf encoding (protobuf.dev, "Encoding") along the fields of onnx.proto that can hold a tensor, and
+does not look at their numbers.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from unina_runtime.compile.manifest import AGAIN
+from unina_runtime.compile.outcome import Refused
+
+HOLDERS: Mapping[str, Mapping[int, str]] = {
+    "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto", 25: "FunctionProto"},
+    "TrainingInfoProto": {1: "GraphProto", 2: "GraphProto"},
+    "GraphProto": {1: "NodeProto", 5: "TensorProto", 15: "SparseTensorProto"},
+    "FunctionProto": {7: "NodeProto", 11: "AttributeProto"},
+    "NodeProto": {5: "AttributeProto"},
+    "AttributeProto": {
+        **{5: "TensorProto", 6: "GraphProto", 10: "TensorProto", 11: "GraphProto"},
+        **{22: "SparseTensorProto", 23: "SparseTensorProto"},
+    },
+    "SparseTensorProto": {1: "TensorProto", 2: "TensorProto"},
+    "TensorProto": {},
+}
+"""Message, field number, message of the field"""
+EXTERNAL_DATA, DATA_LOCATION = 13, 14
+"""of TensorProto: where the data lies; and whether it does (0: in this file)"""
+DEEPEST = 64
+"""graphs within graphs; a network for the DLA has none"""
+
+
+def require_own_data(content: bytes, origin: str) -> None:
+    """Raises Refused: a tensor in another file, or not an ONNX file."""
+    try:
+        outside = _outside(memoryview(content), "ModelProto", 0)
+    except (IndexError, ValueError) as error:
+        raise Refused(f"{origin}: is not an ONNX file; {AGAIN}") from error
+    if outside:
+        raise Refused(f"{origin}: has tensors in other files, which a bundle may not; {AGAIN}")
+
+
+def _outside(message: memoryview, kind: str, depth: int) -> bool:
+    if depth > DEEPEST:
+        raise ValueError("too deep")
+    for number, value in _fields(message):
+        if kind == "TensorProto" and (number == EXTERNAL_DATA or (number == DATA_LOCATION and value != 0)):
+            return True
+        inner = HOLDERS[kind].get(number)
+        if inner is None:
+            continue
+        if isinstance(value, int):
+            raise ValueError("a number where a message is due")
+        if _outside(value, inner, depth + 1):
+            return True
+    return False
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Field numbers with their values: numbers, or the bytes of what has a length. Raises IndexError, ValueError."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            value, at = _varint(message, at)
+            yield number, value
+            continue
+        if wire == 2:
+            size, at = _varint(message, at)
+        elif wire in {1, 5}:
+            size = 8 if wire == 1 else 4
+        else:
+            raise ValueError("a field of no kind that ONNX has")
+        if size > len(message) - at:
+            raise ValueError("a field that ends behind its message")
+        yield number, message[at : at + size]
+        at += size
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ValueError("a number without end")
