@@ -57,8 +57,8 @@ std::string read_manifest(const std::string& path) {
   return text;
 }
 
-// Every entry below the bundle is manifest.json, a file that the manifest names or a directory on
-// the way to one.
+// Every entry below the bundle is manifest.json, its signature (which unina-compile verifies), a
+// file that the manifest names or a directory on the way to one.
 void refuse_strangers(const fs::path& directory, const Manifest& manifest) {
   std::set<std::string> directories;
   for (const auto& [name, file] : manifest.files) {
@@ -76,7 +76,7 @@ void refuse_strangers(const fs::path& directory, const Manifest& manifest) {
     }
     if (type == fs::file_type::directory
             ? directories.count(name) != 0
-            : name == "manifest.json" || manifest.files.count(name) != 0) {
+            : name == "manifest.json" || name == "signature" || manifest.files.count(name) != 0) {
       if (type == fs::file_type::directory || type == fs::file_type::regular) continue;
       throw Error(where + "is not a regular file" + kAgain);
     }
