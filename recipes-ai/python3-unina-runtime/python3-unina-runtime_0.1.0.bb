@@ -28,5 +28,6 @@ do_install() {
 
 FILES:${PN} += "${PYTHON_SITEPACKAGES_DIR}/unina_runtime"
 
-# Modules of the standard library that unina_runtime imports, in the packages that OpenEmbedded splits it into.
-RDEPENDS:${PN} = "python3-core python3-io python3-json python3-mmap python3-numpy"
+# Modules of the standard library that unina_runtime imports, in the packages that OpenEmbedded splits it into
+# (concurrent.futures is in asyncio's).
+RDEPENDS:${PN} = "python3-asyncio python3-core python3-io python3-json python3-mmap python3-numpy"
