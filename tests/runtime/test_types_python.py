@@ -19,7 +19,8 @@ STUB = PACKAGE / "_unina.pyi"
 
 def checked(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs a module of mypy's, which looks for the package where this process has it."""
-    environment = os.environ | {"MYPYPATH": str(PACKAGE.parent)}
+    installed = PACKAGE.parent.name == "site-packages"  # which mypy looks into by itself, and must not be told
+    environment = os.environ if installed else os.environ | {"MYPYPATH": str(PACKAGE.parent)}
     command = [sys.executable, "-m", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
 
