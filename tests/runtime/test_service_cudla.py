@@ -102,6 +102,7 @@ def test_a_driver_that_fails_ends_it_with_1_and_says_why(
     with ServiceProcess(tmp_path, *on_dla, *endless(frames)) as service:
         assert service.process.wait(20) == 1
         assert service.told("STATUS=failed: ") and "cudlaSubmitTask: cudlaErrorUmd (7)" in service.log
+        assert [line for line in service.notifications if line.startswith("STATUS=")][-1].startswith("STATUS=failed: ")
         report = dla.report()
         assert (report.live, report.violations) == ("", "")
 

@@ -222,7 +222,8 @@ int Service::run() {
 
 int Service::stop(int code) {
   exit_within(kStopPatience, code);
-  notify_.send("STOPPING=1\nSTATUS=stopping");
+  // Why it failed stays the last thing that systemd is told.
+  notify_.send(code == 0 ? "STOPPING=1\nSTATUS=stopping" : "STOPPING=1");
   log_.info("service", {{"state", "stopping"}});
   const Clock::time_point end = Clock::now() + kDrainPatience;
   const auto left = [&] {
