@@ -28,8 +28,8 @@ class Detector:
 
     Args:
         path: of the bundle, a `.unina` directory; every file in it is verified.
-        accelerator: "auto" (the first that fits machine and bundle), "cudla-hybrid", "host" (the integer engine), or, where
-            the build has it, "tensorrt" or "cudla-standalone"; docs/accelerators.md says which one when.
+        accelerator: "auto" (the first that fits machine and bundle), "cudla-hybrid", "host" (the integer engine), or,
+            where the build has it, "tensorrt" or "cudla-standalone"; docs/accelerators.md says which one when.
         score_threshold: least score of a detection, 0 to 1, instead of the bundle's threshold of each class.
         threads: of the host accelerator, 1 to 256.
         dla: the DLA core, 0, 1, or "both": then two pictures are detected in at a time, for two threads that call
