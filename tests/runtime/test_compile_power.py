@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import time
@@ -118,3 +119,16 @@ def test_killed_at_every_call_that_changes_the_disk(tmp_path: Path, call: str) -
         assert code == KILLED
     assert code == 0 and number > 1
     assert json.loads((machine.serving / "bundle" / "manifest.json").read_text()) == machine.bundle.manifest
+
+
+def test_a_disk_that_fills_up_while_the_bundle_is_copied_leaves_the_last_good_model(tmp_path: Path) -> None:
+    machine = make_machine(tmp_path)
+    served = machine.good()["served"]
+    machine.change_bundle(1)
+
+    def fill() -> None:  # what a full disk is to write(2), but with another error number
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+
+    assert os.waitstatus_to_exitcode(os.waitpid(forked(machine, fill), 0)[1]) == 1
+    assert str(machine.serving) == served
+    assert not list(machine.state.glob(".work-*")) and len(machine.compilations) == 1

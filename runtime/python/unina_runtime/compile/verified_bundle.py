@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from unina_runtime.compile.manifest import (
@@ -57,13 +58,17 @@ def copy_verified(path: Path, keys: TrustedKeys, target: Path) -> VerifiedBundle
     """
     target.mkdir()
     with ExitStack() as stack:
-        written = {}
+        written: dict[str, FileIO] = {}
 
         def write(name: str, piece: bytes) -> None:
-            if name not in written:
-                (target / name).parent.mkdir(parents=True, exist_ok=True)
-                written[name] = stack.enter_context((target / name).open("xb"))
-            written[name].write(piece)
+            try:
+                if name not in written:
+                    (target / name).parent.mkdir(parents=True, exist_ok=True)
+                    written[name] = stack.enter_context((target / name).open("xb", buffering=0))
+                while piece:
+                    piece = piece[written[name].write(piece) :]
+            except OSError as error:
+                raise Refused(f"{target}: cannot be written: {error.strerror}") from error
 
         return _each_file(path, keys, write)
 
