@@ -6,4 +6,4 @@ require recipes-ai/images/unina-image.inc
 
 # nooelint: oelint.var.badimagefeature.debug-tweaks,oelint.var.badimagefeature.tools-debug - what the image is for
 IMAGE_FEATURES += "debug-tweaks ssh-server-openssh tools-debug tools-profile"
-IMAGE_INSTALL += "packagegroup-unina-dev"
+IMAGE_INSTALL += "packagegroup-unina-workshop"

@@ -1,5 +1,5 @@
 SUMMARY = "What a car needs: the detector as a service, its model, its system"
-DESCRIPTION = "The packages of the product's image and no more; what a developer wants besides is in packagegroup-unina-dev."
+DESCRIPTION = "The packages of the product's image and no more; what a developer wants besides is in packagegroup-unina-workshop."
 
 inherit packagegroup features_check
 

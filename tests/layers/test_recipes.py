@@ -13,7 +13,7 @@ from parsed import LAYERS, ROOT, local_files, parsed
 ORIN = "tegra:tegra234"
 EXPECTED = {
     "packagegroup-unina",
-    "packagegroup-unina-dev",
+    "packagegroup-unina-workshop",
     "python3-unina-runtime",
     "unina-image",
     "unina-image-dev",
@@ -135,13 +135,19 @@ def test_the_vendors_python_bindings_are_for_the_development_image_only() -> Non
     """Nor are they built for the product: BitBake builds what any package of a recipe depends on."""
     recipes = names(ORIN)
     assert {"python3-pycuda", "python3-tensorrt"} <= set(
-        recipes["packagegroup-unina-dev"]["RDEPENDS:packagegroup-unina-dev"].split()
+        recipes["packagegroup-unina-workshop"]["RDEPENDS:packagegroup-unina-workshop"].split()
     )
-    assert "packagegroup-unina-dev" in recipes["unina-image-dev"]["IMAGE_INSTALL"].split()
+    assert "packagegroup-unina-workshop" in recipes["unina-image-dev"]["IMAGE_INSTALL"].split()
     for name, recipe in recipes.items():
-        if not name.endswith("-dev"):
+        if not name.endswith(("-dev", "-workshop")):
             for variable in (key for key in recipe if "DEPENDS" in key or key == "IMAGE_INSTALL"):
-                assert not re.search("pycuda|python3-tensorrt|unina-dev", recipe[variable]), (name, variable)
+                assert not re.search("pycuda|python3-tensorrt|unina-workshop", recipe[variable]), (name, variable)
+
+
+def test_the_image_has_what_its_machine_asks_for_beyond_booting() -> None:
+    """Fan, power modes, drivers: MACHINE_EXTRA_RDEPENDS are packagegroup-base's."""
+    for image in ("unina-image", "unina-image-dev"):
+        assert {"packagegroup-core-boot", "packagegroup-base"} <= set(names("")[image]["IMAGE_INSTALL"].split())
 
 
 def test_the_product_has_a_read_only_root_and_no_way_in() -> None:
