@@ -26,6 +26,14 @@ void store_groups(int group, int count, std::int8_t* out, Pixel pixel) {
   store_groups<32>(count, out, pixel);
 }
 
+// The first `group` bytes of `out` again and again, twice as many at a time.
+void repeat(std::size_t group, int count, std::int8_t* out) {
+  const std::size_t bytes = group * static_cast<std::size_t>(count);
+  for (std::size_t done = group; done < bytes; done *= 2) {
+    std::memcpy(out + done, out, std::min(done, bytes - done));
+  }
+}
+
 bool is_centred(const std::array<std::int8_t, 256>& stored) {
   for (int value = 0; value < 256; ++value) {
     if (stored[static_cast<std::size_t>(value)] != value - 128) return false;
@@ -75,9 +83,12 @@ void StoreRow::operator()(const std::uint8_t* pixels, int count, std::int8_t* te
 }
 
 void StoreRow::pad(int count, std::int8_t* tensor, int x, int y) const {
+  if (count < 1) return;
   if (format_.layout != Layout::kLinear) {
-    store_groups(format_.channels_per_pixel(), count, tensor + format_.offset(0, y, x),
-                 [&](int, std::int8_t* out) { std::fill_n(out, 3, padding_); });
+    std::int8_t* out = tensor + format_.offset(0, y, x);
+    const int group = format_.channels_per_pixel();
+    store_groups(group, 1, out, [&](int, std::int8_t* first) { std::fill_n(first, 3, padding_); });
+    repeat(static_cast<std::size_t>(group), count, out);
     return;
   }
   for (int c = 0; c < 3; ++c) {
