@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def install_system(folder: Path, prefix: Path = Path("/usr"), sysconf: Path = Path("/etc")) -> Path:
+def install_system(folder: Path, prefix: Path = Path("/usr")) -> Path:
     """Installs the component below folder/stage (DESTDIR) and returns that. Nothing is compiled for it."""
     source, build, stage = folder / "source", folder / "build", folder / "stage"
     source.mkdir(parents=True)
@@ -15,7 +15,7 @@ def install_system(folder: Path, prefix: Path = Path("/usr"), sysconf: Path = Pa
         "set(CMAKE_INSTALL_LIBDIR lib)\ninclude(GNUInstallDirs)\n"
         f'add_subdirectory("{ROOT / "runtime" / "systemd"}" systemd)\n'
     )
-    cmake("-S", source, "-B", build, f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DCMAKE_INSTALL_SYSCONFDIR={sysconf}")
+    cmake("-S", source, "-B", build, f"-DCMAKE_INSTALL_PREFIX={prefix}")
     cmake("--install", build, destdir=stage)
     return stage
 

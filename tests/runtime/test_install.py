@@ -57,7 +57,7 @@ def test_what_a_machine_boots_with_is_laid_out_once(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="no /usr/bin/python3, which unina-compile runs on")
 def test_the_installed_compiler_needs_neither_numpy_nor_the_rest_of_the_package(tmp_path: Path) -> None:
     prefix = tmp_path / "usr"
-    stage = install_system(tmp_path, prefix, tmp_path / "etc")
+    stage = install_system(tmp_path, prefix)
     shutil.copytree(stage / str(tmp_path).lstrip("/"), tmp_path, dirs_exist_ok=True)
     code = "import runpy, sys; sys.modules['numpy'] = None; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
     program = [prefix / "bin" / "unina-compile", "--bundle", tmp_path / "none.unina", "--accelerator", "host"]
