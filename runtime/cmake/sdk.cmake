@@ -29,3 +29,11 @@ set(UNINA_TRT_INCLUDE "" CACHE PATH "Folder of NvInfer.h (TensorRT 10): adds the
 if(UNINA_TRT_INCLUDE AND NOT UNINA_SDK STREQUAL "real")
   message(FATAL_ERROR "UNINA_TRT_INCLUDE needs UNINA_SDK=real: NvInfer.h includes NVIDIA's CUDA headers")
 endif()
+
+# NvBufSurface's header comes with JetPack. Ours has the same layout for what is used (tests/runtime/contract_nvbufsurface.cpp).
+set(UNINA_NVBUF_INCLUDE "" CACHE PATH "Folder of nvbufsurface.h: NVMM pictures by NVIDIA's declarations instead of ours")
+add_library(unina_nvbuf_headers INTERFACE)
+if(UNINA_NVBUF_INCLUDE)
+  target_include_directories(unina_nvbuf_headers SYSTEM INTERFACE ${UNINA_NVBUF_INCLUDE})
+  target_compile_definitions(unina_nvbuf_headers INTERFACE UNINA_NVBUF_REAL)
+endif()

@@ -3,79 +3,25 @@
 
 #include <gst/app/gstappsink.h>
 #include <gst/gst.h>
-#include <gst/video/video.h>
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "printable.h"
+#include "source_gstreamer_frame.h"
 #include "unina/error.h"
 
 namespace unina {
 namespace {
 
 constexpr GstClockTime kPatience = 5 * GST_SECOND;  // for the first picture, and for each next one
+// In the camera's own memory only where nothing else is offered: what worked stays as it was.
 constexpr const char* kSink =
-    " ! appsink name=unina_sink max-buffers=1 drop=true sync=false "
-    "caps=\"video/x-raw,format={BGR,RGBA,NV12,UYVY}\"";
-
-// A picture in GStreamer's memory, mapped as long as this lives.
-class MappedFrame {
- public:
-  MappedFrame(GstSample* sample, const std::string& where) : sample_(sample) {
-    GstVideoInfo information;
-    gst_video_info_init(&information);
-    const bool mapped =
-        gst_video_info_from_caps(&information, gst_sample_get_caps(sample)) != FALSE &&
-        gst_video_frame_map(&frame_, &information, gst_sample_get_buffer(sample), GST_MAP_READ) !=
-            FALSE;
-    if (!mapped) {
-      gst_sample_unref(sample);
-      throw Error(where +
-                  ": a picture cannot be read by the CPU; let the pipeline end in "
-                  "video/x-raw, for instance by nvvidconv");
-    }
-  }
-  ~MappedFrame() {
-    gst_video_frame_unmap(&frame_);
-    gst_sample_unref(sample_);
-  }
-  MappedFrame(const MappedFrame&) = delete;
-  MappedFrame& operator=(const MappedFrame&) = delete;
-
-  ImageView view(const std::string& where) const {
-    ImageView image;
-    image.data = static_cast<const std::uint8_t*>(GST_VIDEO_FRAME_PLANE_DATA(&frame_, 0));
-    image.width = GST_VIDEO_FRAME_WIDTH(&frame_);
-    image.height = GST_VIDEO_FRAME_HEIGHT(&frame_);
-    image.row_stride = static_cast<std::size_t>(GST_VIDEO_FRAME_PLANE_STRIDE(&frame_, 0));
-    switch (GST_VIDEO_FRAME_FORMAT(&frame_)) {
-      case GST_VIDEO_FORMAT_BGR:
-        image.format = PixelFormat::kBgr;
-        return image;
-      case GST_VIDEO_FORMAT_RGBA:
-        image.format = PixelFormat::kRgba;
-        return image;
-      case GST_VIDEO_FORMAT_UYVY:
-        image.format = PixelFormat::kUyvy;
-        return image;
-      case GST_VIDEO_FORMAT_NV12:
-        image.format = PixelFormat::kNv12;
-        image.chroma = static_cast<const std::uint8_t*>(GST_VIDEO_FRAME_PLANE_DATA(&frame_, 1));
-        image.chroma_stride = static_cast<std::size_t>(GST_VIDEO_FRAME_PLANE_STRIDE(&frame_, 1));
-        return image;
-      default:
-        throw Error(where + ": gives another format than BGR, RGBA, NV12 or UYVY");
-    }
-  }
-  GstBuffer* buffer() const { return gst_sample_get_buffer(sample_); }
-
- private:
-  GstSample* sample_;
-  GstVideoFrame frame_;
-};
+    " ! appsink name=unina_sink max-buffers=1 drop=true sync=false enable-last-sample=false "
+    "caps=\"video/x-raw,format={BGR,RGBA,NV12,UYVY};"
+    "video/x-raw(memory:NVMM),format={NV12,RGBA,UYVY}\"";
 
 class GstreamerSource final : public Source {
  public:
@@ -101,27 +47,34 @@ class GstreamerSource final : public Source {
     }
   }
   ~GstreamerSource() override {
-    for (std::optional<MappedFrame>& frame : frames_) frame.reset();
+    frames_ = {};  // before their pool goes
     close();
   }
   GstreamerSource(const GstreamerSource&) = delete;
   GstreamerSource& operator=(const GstreamerSource&) = delete;
 
   std::optional<Frame> next(int buffer) override {
-    std::optional<MappedFrame>& frame = frames_.at(static_cast<std::size_t>(buffer));
+    std::shared_ptr<const GstreamerFrame>& frame = frames_.at(static_cast<std::size_t>(buffer));
     frame.reset();
-    GstSample* const sample = gst_app_sink_try_pull_sample(GST_APP_SINK(sink_), kPatience);
+    Sample sample(gst_app_sink_try_pull_sample(GST_APP_SINK(sink_), kPatience));
     // With every picture: what nobody takes from the bus stays there for ever.
     const std::string why = bus_error("");
+    if (!why.empty()) fail(why);
     if (sample == nullptr) {
-      if (!why.empty()) fail(why);
       if (gst_app_sink_is_eos(GST_APP_SINK(sink_)) != FALSE) return std::nullopt;
       fail("no picture within " + std::to_string(kPatience / GST_SECOND) + " s");
     }
-    frame.emplace(sample, where_);
-    if (!why.empty()) fail(why);
-    return Frame{name_, frame->view(where_), sequence_of(frame->buffer()),
-                 captured_ns(frame->buffer())};
+    Frame next;
+    next.name = name_;
+    next.sequence = sequence_of(gst_sample_get_buffer(sample.get()));
+    next.captured_ns = captured_ns(gst_sample_get_buffer(sample.get()));
+    try {
+      frame = hold(std::move(sample), frames_);
+    } catch (const Error& error) {
+      fail(error.what());
+    }
+    next.image = frame->image();
+    return next;
   }
   void rewind() override { throw Error(where_ + ": a stream has no beginning to go back to"); }
   std::optional<std::size_t> count() const override { return std::nullopt; }
@@ -180,7 +133,7 @@ class GstreamerSource final : public Source {
   GstElement* sink_ = nullptr;
   bool live_ = false;
   std::uint64_t delivered_ = 0;
-  std::array<std::optional<MappedFrame>, kSourceBuffers> frames_;
+  GstreamerFrames frames_;
 };
 
 }  // namespace

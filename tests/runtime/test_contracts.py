@@ -1,4 +1,4 @@
-"""Our declarations of CUDA, cuDLA and NvSci, and all code that uses them, against NVIDIA's own headers.
+"""Our declarations of CUDA, cuDLA, NvSci and NvBufSurface, and all code that uses them, against NVIDIA's own headers.
 
 The headers come from the package index at test time; without a network the test is skipped, and says so.
 """
@@ -89,6 +89,17 @@ def test_the_standalone_mode_and_its_contract_hold_in_the_vendors_headers(places
         assert done.returncode == 0, done.stderr
 
 
+def test_nvmm_pictures_and_their_contract_hold_in_the_vendors_header() -> None:
+    folder = os.environ.get("UNINA_NVBUF_INCLUDE")
+    if folder is None:
+        pytest.skip("UNINA_NVBUF_INCLUDE does not name a folder with nvbufsurface.h: it is compiled against ours only")
+    standin = TESTS / "standins" / "nvbufsurface.cpp"
+    for source in (TESTS / "contract_nvbufsurface.cpp", *sorted((SOURCES / "nvmm").glob("*.cpp")), standin):
+        flags = (f"-I{TESTS / 'standins'}", "-DUNINA_NVBUF_REAL", "-isystem", folder)
+        done = compile_only(source, *flags)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("contract", "wrong"),
     [
@@ -109,6 +120,9 @@ def test_the_standalone_mode_and_its_contract_hold_in_the_vendors_headers(places
         ("contract_cudla.cpp", ("  CudlaFence* eofFences;\n  uint32_t numEvents;", "  uint32_t numEvents;")),
         ("contract_nvsci.cpp", ("void NvSciBufObjFree(", "NvSciError NvSciBufObjFree(")),
         ("contract_nvsci.cpp", ("#define UNINA_FAKE_SDK 1", "")),
+        ("contract_nvbufsurface.cpp", ("NVBUF_LAYOUT_PITCH = 0", "NVBUF_LAYOUT_PITCH = 2")),
+        ("contract_nvbufsurface.cpp", ("  std::uint32_t dataSize;\n  void* not_used;", "  std::uint32_t dataSize;")),
+        ("contract_nvbufsurface.cpp", ("int NvBufSurfaceUnMap(", "void NvBufSurfaceUnMap(")),
         ("contract_nvinfer.cpp", ("kDLA_HWC4 = 10", "kDLA_HWC4 = 11")),
         ("contract_nvinfer.cpp", ("bool enqueueV3(", "void enqueueV3(")),
     ],
@@ -116,7 +130,7 @@ def test_the_standalone_mode_and_its_contract_hold_in_the_vendors_headers(places
 def test_a_contract_notices_a_difference(tmp_path: Path, contract: str, wrong: tuple[str, str]) -> None:
     before, after = wrong
     library = contract.removeprefix("contract_").removesuffix(".cpp")
-    folder = {"cudart": "cuda", "nvsci": "cudla", "nvinfer": "tensorrt"}.get(library, library)
+    folder = {"cudart": "cuda", "nvsci": "cudla", "nvbufsurface": "nvmm", "nvinfer": "tensorrt"}.get(library, library)
     header = SOURCES / folder / f"{library}_minimal.h"
     text = header.read_text()
     assert before in text
