@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -73,8 +74,7 @@ def synthesize(
             (folder / "labels" / split).mkdir(parents=True)
         jobs = [_Job(split, index) for split, count in counts.items() for index in range(count)]
         write = partial(_write, folder, seed, width, height, photographs)
-        for done, _ in enumerate(_each(write, jobs, workers), start=1):
-            progress(done, len(jobs))
+        _each(write, jobs, workers, progress)
         text = ["# Synthetic cone scenes; unina-data synthesize", f"# seed {seed}, {width}×{height}", "path: ."]
         text += [f"{split}: images/{split}" for split, count in counts.items() if count]
         text += ["names:", *(f"  {index}: {name}" for index, name in enumerate(NAMES))]
@@ -111,30 +111,57 @@ def _photographs(folder: Path) -> tuple[Path, ...]:
     return found
 
 
-def _each(write: Callable[[_Job], None], jobs: list[_Job], workers: int) -> Iterator[None]:
-    """Runs all jobs, in any order."""
+def _each(write: Callable[[_Job], None], jobs: list[_Job], workers: int, progress: Callable[[int, int], None]) -> None:
+    """Runs all jobs, in any order; `progress` is told of each."""
     if workers == 1:
-        yield from map(write, jobs)
+        for number, job in enumerate(jobs, start=1):
+            write(job)
+            progress(number, len(jobs))
         return
-    # spawn: a forked OpenCV or PyTorch may hang. No Pool: its terminate() does at times.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_one_thread)
-    # Ctrl-C reaches the whole process group; only this process may answer it, and the workers inherit "ignore".
-    main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main_thread else None
+    with _ctrl_c_held() as answer_ctrl_c:
+        # spawn: a forked OpenCV or PyTorch may hang. No Pool: its terminate() does at times.
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_one_thread)
+        # Ctrl-C reaches the whole process group; only this process may answer it, and the workers inherit the mask.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            waiting = {pool.submit(write, job) for job in jobs[: 4 * workers]}  # starts the workers
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        try:
+            rest, finished = iter(jobs[4 * workers :]), 0
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                answer_ctrl_c()
+                waiting |= {pool.submit(write, job) for job in islice(rest, len(done))}
+                for one in done:
+                    one.result()
+                    finished += 1
+                    progress(finished, len(jobs))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[Callable[[], None]]:
+    """Ctrl-C is answered where the value is called; raised inside concurrent.futures it may leave a lock held."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    pressed = False
+
+    def remember(*_: object) -> None:
+        nonlocal pressed
+        pressed = True
+
+    def answer() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, remember)
     try:
-        waiting = {pool.submit(write, job) for job in jobs[: 4 * workers]}  # starts the workers
+        yield answer
     finally:
-        if main_thread:
-            signal.signal(signal.SIGINT, handler)
-    try:
-        rest = iter(jobs[4 * workers :])
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            waiting |= {pool.submit(write, job) for job in islice(rest, len(done))}
-            for one in done:
-                yield one.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGINT, before)
 
 
 def _one_thread() -> None:
