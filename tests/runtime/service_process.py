@@ -114,6 +114,12 @@ class ServiceProcess:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
+    def answers(self) -> bool:
+        """Whether ask() can be called: the socket's file is there a moment before anybody listens."""
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            return bool(self.ask(b"status\n"))
+        return False
+
     def status(self) -> dict[str, Any]:
         head, _, body = self.ask(b"status\n").partition(b"\n")
         assert head == b"ok %d" % len(body)

@@ -148,7 +148,7 @@ def test_the_last_picture_of_two_cores_is_published_without_another_one_coming(
     ):
         for number in range(5):
             ring.put(np.full((72, 128, 3), 40 * number, np.uint8))
-            until(lambda n=number: service.control.exists() and service.status()["frames"] == n + 1, "the answer")
+            until(lambda n=number: service.answers() and service.status()["frames"] == n + 1, "the answer")
 
 
 def test_a_reload_turns_one_core_into_both_and_back(

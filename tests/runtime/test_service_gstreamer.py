@@ -96,7 +96,7 @@ def test_a_files_positions_in_bytes_are_no_count_of_pictures(tmp_path: Path, bun
 def test_sigterm_ends_it_while_a_camera_gives_nothing(tmp_path: Path, bundle: TinyBundle) -> None:
     source = "gst:videotestsrc is-live=true ! valve drop=true"  # is waited for 5 s
     with ServiceProcess(tmp_path, "--bundle", bundle.path, "--source", source) as service:
-        until(lambda: service.control.exists() and service.status()["attempts"], "it is opened")
+        until(lambda: service.answers() and service.status()["attempts"], "it is opened")
         assert service.stop() == 0
 
 

@@ -135,7 +135,7 @@ def test_ready_is_told_even_when_systemd_had_no_room_for_it(tmp_path: Path, bund
     absent = tmp_path / "absent"
     arguments = [*flags(bundle, absent), "--retry-first-ms", "20", "--retry-most-ms", "40"]
     with ServiceProcess(tmp_path, *arguments) as service:
-        until(lambda: service.control.exists() and service.status()["attempts"], "it runs")
+        until(lambda: service.answers() and service.status()["attempts"], "it runs")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other, contextlib.suppress(BlockingIOError):
             other.setblocking(False)
             while True:
