@@ -20,16 +20,22 @@ bool is_opencv(const void* caller) {
          std::strstr(library.dli_fname, "libopencv_") != nullptr;
 }
 
-void* allocate(std::size_t bytes, std::size_t alignment, const void* caller) {
+// Null where there is none left.
+void* try_allocate(std::size_t bytes, std::size_t alignment, const void* caller) noexcept {
   if (counting.load(std::memory_order_relaxed)) ++(is_opencv(caller) ? of_opencv : of_ours);
   const std::size_t whole = (bytes + alignment) / alignment * alignment;  // a multiple, not 0
-  if (void* memory = std::aligned_alloc(alignment, whole)) return memory;
+  return std::aligned_alloc(alignment, whole);
+}
+
+void* allocate(std::size_t bytes, std::size_t alignment, const void* caller) {
+  if (void* memory = try_allocate(bytes, alignment, caller)) return memory;
   throw std::bad_alloc();
 }
 
 }  // namespace
 
-// The forms that do not throw call these.
+// Every form, those that do not throw, too: a sanitizer brings its own for what is left out, and
+// then finds that another one takes the memory back.
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
   return allocate(bytes, alignof(std::max_align_t), __builtin_return_address(0));
 }
@@ -41,6 +47,12 @@ void* allocate(std::size_t bytes, std::size_t alignment, const void* caller) {
 }
 [[gnu::noinline]] void* operator new[](std::size_t bytes, std::align_val_t alignment) {
   return allocate(bytes, static_cast<std::size_t>(alignment), __builtin_return_address(0));
+}
+[[gnu::noinline]] void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return try_allocate(bytes, alignof(std::max_align_t), __builtin_return_address(0));
+}
+[[gnu::noinline]] void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
+  return try_allocate(bytes, alignof(std::max_align_t), __builtin_return_address(0));
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
