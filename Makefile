@@ -15,6 +15,7 @@ demo: setup ## synthetic cones (or DATA=…/data.yaml) to detections, into build
 	@.venv/bin/python -m unina.cli.demo $(if $(DATA),--data $(DATA))
 
 test: setup lint ## everything that fits in 15 minutes
+	@cmake --build build/runtime -- --quiet
 	@ctest --test-dir build/runtime --output-on-failure --no-tests=error -j 2 | tail -n 4
 	@.venv/bin/python -m pytest -q tests -m "not long"
 
