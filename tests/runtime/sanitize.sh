@@ -9,6 +9,9 @@ for sanitize in address,undefined thread; do
   cmake -S runtime -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g" -DUNINA_BUILD_TESTS=ON \
     -DUNINA_SANITIZE="$sanitize" > /dev/null
   cmake --build "$folder"
-  ctest --test-dir "$folder" --output-on-failure --no-tests=error -j 2
+  skip=()
+  # GStreamer hands pictures from thread to thread by locks of its own, which ThreadSanitizer does not see.
+  [ "$sanitize" = thread ] && skip=(-E '^Nvmm\.')
+  TSAN_OPTIONS=suppressions=$PWD/tests/runtime/tsan.supp ctest --test-dir "$folder" --output-on-failure --no-tests=error -j 2 "${skip[@]}"
 done
 UNINA_PROGRAM_DIR=$PWD/build/sanitize-address/programs .venv/bin/python -m pytest -q tests/runtime -k "program or service" -m "not long"
