@@ -93,6 +93,7 @@ TEST(Mailbox, TwoThreadsLoseNothingButDrops) {
     ASSERT_GE(one->id, next);
     ASSERT_EQ(one->captured_ns, static_cast<std::int64_t>(one->id) * 3);
     next = one->id + 1;
+    ASSERT_EQ(taken + one->drops, one->id) << "every missing number is accounted for";
     ++taken;
     mailbox.give_back(one);
   }

@@ -111,11 +111,12 @@ void Capture::run() {
     mailbox_.filling().source.reset();
     metrics_.source_up = 0;
     Metrics::count(metrics_.source_lost);
-    pause = delivered_ || pause.count() == 0 ? options.retry_first
-                                             : std::min(2 * pause, options.retry_most);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       trouble_ = reason;
+      // Of now: a reload may have changed them while the source was read.
+      pause = delivered_ || pause.count() == 0 ? options_.retry_first
+                                               : std::min(2 * pause, options_.retry_most);
     }
     log_.warning("source", {{"state", "lost"},
                             {"reason", reason},

@@ -26,6 +26,7 @@ const Captured* Mailbox::take(std::chrono::milliseconds patience) {
   if (waiting_ < 0) return nullptr;
   const auto slot = static_cast<std::size_t>(std::exchange(waiting_, -1));
   in_work_.at(slot) = true;
+  slots_[slot].drops = drops_.load(std::memory_order_relaxed);
   return &slots_[slot];
 }
 

@@ -18,7 +18,8 @@ namespace unina {
 
 struct Captured {
   Frame frame;
-  std::uint64_t id = 0;  // counts every captured picture from 0, over lost sources too
+  std::uint64_t id = 0;     // counts every captured picture from 0, over lost sources too
+  std::uint64_t drops = 0;  // how many with smaller ids were dropped
   std::int64_t captured_ns = 0, captured_realtime_ns = 0;
   std::shared_ptr<Source> source;  // owns the pixels
 };

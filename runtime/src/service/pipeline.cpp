@@ -115,7 +115,7 @@ void Pipeline::publish(const Captured& captured, const Answer& answer) {
   report.submitted_ns = begin + nanoseconds(times.preprocess_ms);
   report.done_ns = done;
   report.captured_realtime_ns = captured.captured_realtime_ns;
-  report.drops = mailbox_.drops();
+  report.drops = captured.drops;
   report.gaps = metrics_.gaps.load(std::memory_order_relaxed);
   report.stale = age > stale_ns_.load(std::memory_order_relaxed);
   report.detections = &answer.detections;
