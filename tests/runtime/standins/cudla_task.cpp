@@ -32,7 +32,7 @@ std::byte* memory_of(cudlaDevHandle device, const uint64_t* name, std::size_t by
   return kind == Kind::kCudaMemory ? static_cast<std::byte*>(host_address(what, bytes)) : nullptr;
 }
 
-// All of the signals, or none is promised.
+// False when one of them is not such a signal; those before it are promised all the same.
 bool add_signals(cudlaDevHandle device, const cudlaSignalEvents& events, Task& task) {
   if (events.numEvents > kMostFences || events.devPtrs == nullptr || events.eofFences == nullptr) {
     return false;

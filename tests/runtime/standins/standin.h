@@ -23,8 +23,7 @@ int standin_calls(const char* function);
 // How often a fault has hit a function since the process began.
 int standin_faults_hit(const char* function);
 
-// Objects that were created and not released: streams, buffers, graphs, executables, devices,
-// modules, registrations.
+// Objects that were created and not released, of every stand-in.
 int standin_live_objects();
 // "1 device, 2 registrations"; "" for none. Valid until the next call.
 const char* standin_live_description();
