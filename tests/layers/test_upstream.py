@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from parsed import ROOT
-from upstream import CORE, OPEN, OUR_LAYERS, TEGRA, Build, prepared, sources
+from upstream import CORE, OPEN, OUR_LAYERS, TEGRA, Build, copy_checkout, prepared, sources
 
 pytestmark = pytest.mark.long
 
 ORIN = "unina-agx-orin-64gb"
+NX = "unina-orin-nx"
+MACHINES = sorted(path.stem for path in (ROOT / "meta-unina-dla" / "conf" / "machine").glob("*.conf"))
 OURS = {"unina-model", "unina-runtime", "unina-system", "packagegroup-unina"}
 OF_A_JETSON = {
     "cuda-cudart",
@@ -42,7 +44,7 @@ BBFILE_PATTERN_IGNORE_EMPTY_tegra-community = "1"
 
 
 def build(machine: str) -> Build:
-    layers = [CORE, *OPEN, *TEGRA, "unina-ai", "unina-dla"] if machine == ORIN else [CORE, *OPEN, "unina-ai"]
+    layers = [CORE, *OPEN, *TEGRA, "unina-ai", "unina-dla"] if machine in MACHINES else [CORE, *OPEN, "unina-ai"]
     return prepared(machine, machine, layers)
 
 
@@ -59,9 +61,10 @@ def complaints(output: str, checkout: Path) -> list[str]:
     return [line for line in output.splitlines() if re.match("(WARNING|ERROR)", line) and ours.search(line)]
 
 
-def test_our_recipes_are_read_with_upstreams_classes_and_machines_without_a_word() -> None:
+@pytest.mark.parametrize("machine", MACHINES)
+def test_our_recipes_are_read_with_upstreams_classes_and_machines_without_a_word(machine: str) -> None:
     """Quick: upstream's own recipes are masked."""
-    one = prepared("masked", ORIN, [CORE, *OPEN, *TEGRA, "unina-ai", "unina-dla"], local=MASKED)
+    one = prepared("masked", machine, [CORE, *OPEN, *TEGRA, "unina-ai", "unina-dla"], local=MASKED)
     done = one.run("bitbake -p")
     output = done.stdout + done.stderr
     assert re.search(r"\b0 skipped, \d+ masked, 0 errors", output), output[-4000:]
@@ -70,7 +73,7 @@ def test_our_recipes_are_read_with_upstreams_classes_and_machines_without_a_word
     assert 'USE_REDUNDANT_FLASH_LAYOUT="1"' in values and "_rootfs_ab.xml" in values
 
 
-@pytest.mark.parametrize("machine", [ORIN, "qemuarm64"])
+@pytest.mark.parametrize("machine", [ORIN, NX, "qemuarm64"])
 def test_every_recipe_of_all_layers_is_read_without_a_word_about_ours(machine: str) -> None:
     one = build(machine)
     done = one.run("bitbake -p")
@@ -80,8 +83,9 @@ def test_every_recipe_of_all_layers_is_read_without_a_word_about_ours(machine: s
     assert complaints(output, one.checkout) == []
 
 
-def test_the_products_image_resolves_with_the_dla_its_compiler_and_tensorrt() -> None:
-    recipes = recipes_of("unina-image", ORIN)
+@pytest.mark.parametrize("machine", [ORIN, NX])
+def test_the_products_image_resolves_with_the_dla_its_compiler_and_tensorrt(machine: str) -> None:
+    recipes = recipes_of("unina-image", machine)
     assert recipes >= OURS | OF_A_JETSON, OURS | OF_A_JETSON - recipes
     # no compiler of the vendor's, no binding, no way in
     assert not {"python3-pycuda", "python3-tensorrt", "openssh", "unina-ssh"} & recipes
@@ -114,8 +118,13 @@ def test_yocto_check_layer_takes_both(layer: str) -> None:
     assert re.search(rf"INFO: {path.name} \.\.\. PASS", output), output[-6000:]
 
 
-def test_kas_checks_out_the_pinned_commits_from_clones(tmp_path: Path) -> None:
-    clones = sources()
+def test_kas_checks_out_the_pinned_commits_from_clones_and_finds_nothing_to_lock(tmp_path: Path) -> None:
+    clones, checkout, work = sources(), tmp_path / "checkout", tmp_path / "work"
+    copy_checkout(checkout)
+    work.mkdir()
+    git = ["git", "-C", str(checkout), "-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for words in (["init", "-q"], ["add", "--all", "--force"], ["commit", "-q", "--message", "as it is"]):
+        subprocess.run([*git, *words], check=True)
     urls = {
         name: repo["url"]
         for file in ("repos", "orin")
@@ -124,19 +133,29 @@ def test_kas_checks_out_the_pinned_commits_from_clones(tmp_path: Path) -> None:
     }
     mirrors = "\n".join(f"{url}$ file://{clones / name}" for name, url in urls.items())
     program = Path(sys.executable).with_name("kas")
-    done = subprocess.run(
-        [str(program), "checkout", "kas/orin-agx.yml"],
-        cwd=ROOT,
-        env=os.environ | {"KAS_WORK_DIR": str(tmp_path), "KAS_PREMIRRORS": mirrors, "KAS_CLONE_DEPTH": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
+
+    def kas(*words: str) -> str:
+        done = subprocess.run(
+            [str(program), *words],
+            cwd=checkout,
+            env=os.environ | {"KAS_WORK_DIR": str(work), "KAS_PREMIRRORS": mirrors, "KAS_CLONE_DEPTH": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    kas("checkout", "kas/orin-agx.yml")
     pins = yaml.safe_load((ROOT / "kas" / "orin-agx.lock.yml").read_text())["overrides"]["repos"]
     for name, entry in pins.items():
         head = subprocess.run(
-            ["git", "-C", str(tmp_path / name), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+            ["git", "-C", str(work / name), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
         )
         assert head.stdout.strip() == entry["commit"], name
+    for top in sorted((ROOT / "kas").glob("*.yml")):
+        if not top.name.endswith(".lock.yml"):
+            assert "No floating repos found" in kas("lock", f"kas/{top.name}"), top.name
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    assert changed.stdout == ""
