@@ -1,5 +1,6 @@
 """`unina-compile`: what serves afterwards, whatever happens to bundle, versions and trtexec."""
 
+import errno
 import json
 import os
 import signal
@@ -18,6 +19,13 @@ L4T = "36.4.3"
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return make_machine(tmp_path)
+
+
+def broken_elf(path: Path) -> None:
+    """As a package cut short leaves it: executable, but no program."""
+    path.unlink()
+    path.write_bytes(b"\x7fELF")
+    path.chmod(0o755)
 
 
 def made(machine: Machine) -> dict[str, str]:
@@ -128,6 +136,28 @@ def test_a_loadable_of_another_version_never_serves_not_even_as_the_last_good(ma
     assert machine.serving is None
 
 
+def test_a_loadable_of_another_l4t_is_withdrawn_though_trtexec_cannot_be_run(machine: Machine) -> None:
+    machine.good()
+    machine.l4t(36, "5.0")
+    broken_elf(machine.trtexec)
+    assert "nothing is compiled that could serve instead" in machine.bad(2)
+    assert machine.serving is None
+
+
+def test_a_loadable_of_another_l4t_is_withdrawn_though_the_disk_is_full(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.good()
+    machine.l4t(36, "5.0")
+
+    def full(**_: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("unina_runtime.compile.store.tempfile.mkdtemp", full)
+    assert "No space left on device; nothing is compiled that could serve instead" in machine.bad(1)
+    assert machine.serving is None
+
+
 def test_back_on_the_old_system_its_loadable_serves_again(machine: Machine) -> None:
     first = machine.good()["served"]
     machine.l4t(36, "5.0")
@@ -216,6 +246,7 @@ def test_the_host_accelerator_never_stands_in_for_a_dla(machine: Machine) -> Non
     ("damage", "says"),
     [
         (lambda m: m.trtexec.unlink(), "no such program; install TensorRT's trtexec"),
+        (lambda m: broken_elf(m.trtexec), "trtexec: cannot be run: Exec format error; install"),
         (lambda m: m.order(number=0), "state it with --tensorrt-version"),
         (lambda m: (m.folder / "nv_tegra_release").write_text("?"), "does not begin like"),
         (lambda m: (m.folder / "detector.toml").write_text("bundle ="), "detector.toml"),

@@ -46,10 +46,7 @@ Pipeline::Pipeline(Detectors detectors, const Configuration& configuration, Mail
   thread_ = std::thread([this] { run(); });
 }
 
-Pipeline::~Pipeline() {
-  mailbox_.close();
-  thread_.join();
-}
+Pipeline::~Pipeline() { thread_.join(); }
 
 void Pipeline::replace(Detectors detectors, const Configuration& configuration) {
   const std::lock_guard<std::mutex> lock(mutex_);

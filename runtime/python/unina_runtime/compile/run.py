@@ -159,7 +159,7 @@ def _kept(job: Job, machine: Machine, core: str, error: Exception) -> Report:
     try:
         if core != HOST:
             machine = replace(machine, tensorrt=str(job.tensorrt or _ask(job)))
-    except CannotSay:
+    except (CannotSay, OSError):  # a full disk, too, leaves nobody to ask
         pass
     last = job.store.last_good(job.wanted.instance, machine, core, job.keys)
     if last is None:

@@ -50,7 +50,11 @@ class Trtexec:
     def tensorrt(self, folder: Path) -> TensorRt:
         """The version of TensorRT, from its greeting. Raises CannotSay."""
         self.require()
-        ended, log = self._run(("--help",), folder, Limits(VERSION_TIMEOUT_S, 4096, 16), lambda seconds: None)
+        try:
+            ended, log = self._run(("--help",), folder, Limits(VERSION_TIMEOUT_S, 4096, 16), lambda seconds: None)
+        except OSError as error:
+            why = f"{self.path}: cannot be run: {error.strerror}"
+            raise CannotSay(f"{why}; install the trtexec of this machine's TensorRT anew") from error
         version = next(filter(None, map(tensorrt_said, log)), None)
         if version is None:
             raise CannotSay(
