@@ -266,6 +266,17 @@ def test_what_is_missing_is_named_and_the_exit_code_is_2(machine: Machine, damag
     assert says in machine.bad(2)
 
 
+def test_a_detector_s_name_that_leads_elsewhere_is_refused_in_one_line(machine: Machine) -> None:
+    assert "'../x': not a name for a detector" in machine.bad(2, "--instance", "../x")
+
+
+@pytest.mark.parametrize("version", ["10.-3.0", "10.3", "10.3.0.1", "1_0.3.0", "10.3.0 ", "10.300.0"])
+def test_what_is_not_a_version_of_tensorrt_is_not_taken_for_one(machine: Machine, version: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        machine.run("--tensorrt-version", version)
+    assert ended.value.code == 2 and not machine.state.exists()
+
+
 def test_trtexec_sees_nothing_of_our_environment_and_only_the_bundle(machine: Machine) -> None:
     machine.order(number=100700)
     machine.good()

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -42,8 +43,8 @@ Exit code: 0 compiled, or already there, or nothing to compile; 1 the bundle was
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
     signal.signal(signal.SIGTERM, _stop)
-    arguments = parser().parse_args(argv)
     try:
+        arguments = parser().parse_args(argv)
         job = _job(arguments)
         for warning in job.wanted.warnings:
             tell(f"warning: {warning}")
@@ -55,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except CannotSay as error:
         tell(str(error))
+        return 2
+    except OSError as error:
+        tell(f"{error.filename or 'the disk'}: {error.strerror or error}")
         return 2
     except KeyboardInterrupt:
         return 130
@@ -94,11 +98,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _version(text: str) -> TensorRt:
-    try:
-        major, minor, patch = map(int, text.split("."))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a version such as 10.3.0") from error
-    return TensorRt(major, minor, patch)
+    found = re.fullmatch(r"([0-9]{1,3})\.([0-9]{1,2})\.([0-9]{1,2})", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a version such as 10.3.0")
+    return TensorRt(int(found[1]), int(found[2]), int(found[3]))
 
 
 def _job(arguments: argparse.Namespace) -> Job:
