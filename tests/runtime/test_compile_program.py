@@ -176,6 +176,23 @@ def test_what_trtexec_refused_is_not_tried_at_every_boot(machine: Machine) -> No
     assert machine.good("--force")["outcome"] == "compiled"
 
 
+def test_of_two_detectors_each_remembers_what_was_refused_for_it(machine: Machine) -> None:
+    machine.policy(fallback="gpu-engine")
+    machine.order(does="refuse-dla")
+    for _ in range(3):
+        for instance, core in (("detector-front", "dla0"), ("detector-rear", "dla1")):
+            assert machine.good("--instance", instance, "--accelerator", core)["outcome"] == "fallback"
+    assert len(machine.compilations) == 3, "each core once, and the engine that they share"
+
+
+def test_with_more_memory_what_failed_is_tried_again(machine: Machine) -> None:
+    machine.order(does="eat")
+    assert "exit code 1: MemoryError" in machine.bad(1, "--memory-mb", 500)
+    assert "(remembered;" in machine.bad(1, "--memory-mb", 400)
+    machine.order()
+    assert machine.good("--memory-mb", 1000)["outcome"] == "compiled"
+
+
 def test_what_passes_is_tried_again_at_the_next_boot(machine: Machine) -> None:
     machine.order(does="hang")
     machine.bad(1, "--timeout-s", 1)

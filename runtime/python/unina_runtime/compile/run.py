@@ -9,7 +9,7 @@ from unina_runtime.compile.notify import status, tell
 from unina_runtime.compile.onnx_data import require_own_data
 from unina_runtime.compile.outcome import CannotSay, DlaRefused, Refused
 from unina_runtime.compile.signature import TrustedKeys
-from unina_runtime.compile.store import BUNDLE, HOST, NONE, PAYLOADS, Machine, Made, Store, file_sha256
+from unina_runtime.compile.store import BUNDLE, HOST, NONE, PAYLOADS, Machine, Made, Refusal, Store, file_sha256
 from unina_runtime.compile.trtexec import Limits, Trtexec
 from unina_runtime.compile.trtexec_flags import (
     CACHE,
@@ -114,19 +114,21 @@ def _wanted(job: Job, machine: Machine, core: str) -> Report:
         tell(f"{there}: {error}; an engine for the GPU instead (fallback)")
         instead = replace(made, core=GPU, instead_of=str(error))
         entry = _present(job, instead) or _make(job, bundle, instead, asked)
-        return _served(job, bundle, "fallback", entry, f"GPU engine in place of {there}: {error}", made.key)
+        return _served(job, bundle, "fallback", entry, f"GPU engine in place of {there}: {error}")
     return _served(job, bundle, "compiled", entry, f"compiled {there} in {time.monotonic() - began:.0f} s")
 
 
 def _make_once(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt) -> Path:
     """As `_make`, but what trtexec itself refused once is not tried again at every boot."""
-    former = "" if job.force else job.store.refusal(made.key)
-    if former:
-        raise DlaRefused(f"{former} (remembered; unina-compile --force tries again)")
+    limits = _limits(job)
+    former = None if job.force else job.store.refusal(job.wanted.instance, made.key)
+    if former and former.stands(limits.memory_mb, limits.output_mb):
+        raise DlaRefused(f"{former.why} (remembered; unina-compile --force tries again)")
     try:
         return _make(job, bundle, made, tensorrt)
     except DlaRefused as error:
-        job.store.remember_refusal(made.key, str(error))
+        refusal = Refusal(limits.memory_mb, limits.output_mb, str(error))
+        job.store.remember_refusal(job.wanted.instance, made.key, refusal)
         raise
 
 
@@ -146,10 +148,10 @@ def _present(job: Job, made: Made) -> Path | None:
     return entry
 
 
-def _served(job: Job, bundle: VerifiedBundle, outcome: str, entry: Path, text: str, refused_key: str = "") -> Report:
+def _served(job: Job, bundle: VerifiedBundle, outcome: str, entry: Path, text: str) -> Report:
     """The new one stands; only now what nobody serves goes."""
     job.store.serve(job.wanted.instance, entry)
-    job.store.prune(refused_key)
+    job.store.prune()
     return Report(outcome, entry, text, 0, job.store.read(entry, job.keys), bundle.signed_by)
 
 
@@ -182,8 +184,7 @@ def _make(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt | Non
             return job.store.publish(work, made)
         output = work / PAYLOADS[made.core]
         line = compilation(copy, work, made.core, tensorrt)
-        free_mb = job.store.free_bytes() // MIB - SPARE_MB
-        limits = Limits(job.policy.timeout_s, job.policy.memory_mb, max(1, min(MOST_OUTPUT_MB, free_mb)))
+        limits = _limits(job)
         what = f"compiling {bundle.path.name} for {made.core}, TensorRT {tensorrt}, L4T {made.l4t}"
         tell(what)
 
@@ -192,6 +193,11 @@ def _make(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt | Non
 
         Trtexec(Path(job.policy.trtexec)).compile(line.arguments, work, output, limits, tick)
         return job.store.publish(work, replace(made, payload_sha256=file_sha256(output)))
+
+
+def _limits(job: Job) -> Limits:
+    free_mb = job.store.free_bytes() // MIB - SPARE_MB
+    return Limits(job.policy.timeout_s, job.policy.memory_mb, max(1, min(MOST_OUTPUT_MB, free_mb)))
 
 
 def compilation(bundle: VerifiedBundle, work: Path, core: str, tensorrt: TensorRt) -> Compilation:

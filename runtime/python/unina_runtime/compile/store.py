@@ -3,7 +3,7 @@
     <state>/<bundle>-<TensorRT>-<L4T>-<core>/   bundle/, loadable.bin or engine.plan, detector.env, made.json
     <state>/current/<instance>                  link to the entry that a detector serves
     <state>/previous/<instance>                 the one before, for going back without compiling
-    <state>/refused/<entry>                     why trtexec refused it
+    <state>/refused/<instance>                  what it must not try again by itself: entry, limits, and why
     <state>/.work-*                             being made, or being removed; nobody reads it
 
 Everything is on the disk before a rename shows it, and links change by rename alone.
@@ -59,6 +59,19 @@ class Made:
     def key(self) -> str:
         """Name of the entry. Half of a SHA-256 is still out of anybody's reach."""
         return f"{self.bundle_sha256[:32]}-{self.tensorrt}-{self.l4t}-{self.core}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """That trtexec said no, and what it might have used: with more of it the answer may be another."""
+
+    memory_mb: int
+    output_mb: int
+    why: str
+
+    def stands(self, memory_mb: int, output_mb: int) -> bool:
+        """Whether these limits would leave it as it is."""
+        return memory_mb <= self.memory_mb and output_mb <= self.output_mb
 
 
 @dataclass(frozen=True)
@@ -155,22 +168,22 @@ class Store:
         except OSError:
             return None
 
-    def refusal(self, key: str) -> str:
-        """Why trtexec refused it; "" if it did not."""
+    def refusal(self, instance: str, key: str) -> Refusal | None:
+        """Why this entry was refused for this detector; None if it was not."""
         try:
-            return (self.root / REFUSED / key).read_text(encoding="utf-8")
+            lines = (self.root / REFUSED / instance).read_text(encoding="utf-8").split("\n", 3)
+            refused, memory, output, why = lines
+            return Refusal(int(memory), int(output), why) if refused == key else None
         except (OSError, ValueError):
-            return ""
+            return None
 
-    def remember_refusal(self, key: str, why: str) -> None:
+    def remember_refusal(self, instance: str, key: str, refusal: Refusal) -> None:
         """What is lost of it in a power cut costs another try."""
-        (self.root / REFUSED / key).write_text(why, encoding="utf-8")
+        lines = (key, str(refusal.memory_mb), str(refusal.output_mb), refusal.why)
+        (self.root / REFUSED / instance).write_text("\n".join(lines), encoding="utf-8")
 
-    def prune(self, refused_key: str) -> None:
-        """Removes entries that no link names, and refusals but this."""
-        for refusal in (self.root / REFUSED).iterdir():
-            if refusal.name != refused_key:
-                refusal.unlink()
+    def prune(self) -> None:
+        """Removes entries that no link names."""
         kept = {
             self.root / link.readlink().name
             for folder in (CURRENT, PREVIOUS)
