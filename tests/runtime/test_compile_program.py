@@ -269,6 +269,7 @@ def test_the_host_accelerator_never_stands_in_for_a_dla(machine: Machine) -> Non
         (lambda m: (m.folder / "detector.toml").write_text("bundle ="), "detector.toml"),
         (lambda m: m.detector(dla=2), "dla: 2 is not 0, 1 or both"),
         (lambda m: m.detector(accelerator="npu"), "accelerator: 'npu' is not one of"),
+        (lambda m: m.detector(accelerator="cudla-standalone"), "cudla-standalone is not served by the units yet; use"),
         (lambda m: m.detector(accelerator="tensorrt", engine_on="dla0"), "engine_on"),
         (lambda m: m.policy(falback="fail"), "falback: no such key"),
         (lambda m: m.policy(timeout_s="1"), "timeout_s"),

@@ -68,6 +68,8 @@ def read_wanted(path: Path) -> Wanted:
     if core is None:
         raise CannotSay(f"{path}: dla: {dla!r} is not 0, 1 or both")
     cores = {"auto": core, "cudla-hybrid": core, "tensorrt": "gpu", "host": HOST}
+    if accelerator == "cudla-standalone":
+        raise CannotSay(f"{path}: accelerator: cudla-standalone is not served by the units yet; use cudla-hybrid")
     if accelerator not in cores:
         raise CannotSay(f"{path}: accelerator: {accelerator!r} is not one of {', '.join(cores)}")
     if accelerator == "tensorrt" and _text(document, "engine_on", "gpu", path) != "gpu":
