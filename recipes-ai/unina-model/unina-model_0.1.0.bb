@@ -1,8 +1,9 @@
 SUMMARY = "The detector's bundle that the image ships"
 DESCRIPTION = "A bundle (.unina): network, calibration, integer form and manifest. cones.unina by default; UNINA_BUNDLE \
-               names another one. The manifest is checked when the package is built."
+               names another one. It is verified when the package is built, as the car will."
 
 require recipes-ai/unina/unina-source.inc
+require recipes-ai/unina-trusted-key/trusted-key.inc
 
 # A .unina folder anywhere on the build host, for instance in local.conf or a kas overlay:
 #   UNINA_BUNDLE = "/home/me/ours.unina"
@@ -15,7 +16,9 @@ FILESEXTRAPATHS:prepend := "${@os.path.dirname(d.getVar('UNINA_BUNDLE').rstrip('
 
 SRC_URI += "\
     file://${UNINA_BUNDLE_NAME};subdir=${BP} \
-    file://check_bundle.py;subdir=${BP} \
+    file://check-bundle.toml;subdir=${BP} \
+    file://runtime/python/unina_runtime/compile;subdir=${BP} \
+    file://runtime/systemd/package.py;subdir=${BP} \
     file://unina-model.conf;subdir=${BP} \
 "
 
@@ -23,8 +26,16 @@ inherit allarch
 
 do_configure[noexec] = "1"
 
+# The car would refuse what is refused here; so a wrong bundle costs a build, not a car.
 do_compile() {
-    python3 ${S}/check_bundle.py ${S}/${UNINA_BUNDLE_NAME} || bbfatal "${UNINA_BUNDLE_NAME} does not go into an image"
+    install -m 0644 ${S}/runtime/systemd/package.py ${S}/runtime/python/unina_runtime/__init__.py
+    trust=
+    if [ -n "${UNINA_TRUSTED_KEY}" ]; then
+        trust="--trust ${S}/${UNINA_TRUSTED_KEY_NAME}"
+    fi
+    PYTHONPATH=${S}/runtime/python python3 -B -m unina_runtime.compile.command --dry-run --accelerator host \
+        --config ${S}/check-bundle.toml --bundle ${S}/${UNINA_BUNDLE_NAME} $trust \
+        || bbfatal "${UNINA_BUNDLE_NAME} does not go into an image"
 }
 
 do_install() {

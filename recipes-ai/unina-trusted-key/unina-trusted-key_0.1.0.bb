@@ -3,14 +3,7 @@ DESCRIPTION = "With it unina-compile takes only bundles that were signed with th
                that kas/opt/signing-key.yml asks for it."
 
 require recipes-ai/unina/unina-source.inc
-
-# The public half, a .pub file on the build host. The private one never comes near an image.
-UNINA_TRUSTED_KEY ??= ""
-UNINA_TRUSTED_KEY_NAME = "${@os.path.basename(d.getVar('UNINA_TRUSTED_KEY'))}"
-UNINA_TRUSTED_KEY_NAME[vardepvalue] = "${UNINA_TRUSTED_KEY_NAME}"
-FILESEXTRAPATHS:prepend := "${@os.path.dirname(d.getVar('UNINA_TRUSTED_KEY')) or d.getVar('UNINA_SOURCES')}:"
-
-SRC_URI += "${@'file://${UNINA_TRUSTED_KEY_NAME};subdir=${BP}' if d.getVar('UNINA_TRUSTED_KEY') else ''}"
+require recipes-ai/unina-trusted-key/trusted-key.inc
 
 inherit allarch
 
