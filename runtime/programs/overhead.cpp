@@ -1,5 +1,6 @@
 #include "overhead.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -190,8 +191,13 @@ Overhead measure_overhead(const std::string& path, const ImageView& picture, int
   for (int i = -kWarmUp; i < iterations && stop_signal() == 0; ++i) {
     const std::uint64_t frames = metrics.frames;
     source.deliver();
-    const bool received = recv(reader, message.data(), message.size(), 0) > 0;
-    while (received && metrics.frames == frames) {  // the times are recorded after the message
+    pollfd arriving{reader, POLLIN, 0};
+    while (poll(&arriving, 1, 100) == 0 && pipeline.failure().empty() && stop_signal() == 0) {
+    }
+    const bool received =
+        arriving.revents != 0 && recv(reader, message.data(), message.size(), 0) > 0;
+    // The times are recorded after the message.
+    while (received && metrics.frames == frames && pipeline.failure().empty()) {
       std::this_thread::yield();
     }
     const double one_resize_ms = resize_ms(picture, resized);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 #include <utility>
 
 #include "printable.h"
@@ -80,10 +81,33 @@ Description parse(const std::string& text) {
   }
 }
 
+// "scheme://user:password@host/path?token" without the user and what follows the question mark.
+std::string without_credentials(std::string address) {
+  address = address.substr(0, address.find('?'));
+  const std::size_t scheme = address.find("://");
+  const std::size_t at = address.rfind('@');
+  if (scheme == std::string::npos || at == std::string::npos || at < scheme) return address;
+  return address.erase(scheme + 3, at - scheme - 2);
+}
+
 }  // namespace
 
 void require_source_description(const std::string& description) {
   static_cast<void>(parse(description));
+}
+
+std::string source_name(const std::string& description) {
+  if (description.rfind("gst:", 0) != 0) return description;
+  std::istringstream first_element(description.substr(4, description.find('!') - 4));
+  std::string name;
+  first_element >> name;
+  name.insert(0, "gst:");
+  for (std::string property; first_element >> property;) {
+    const std::string key = property.substr(0, property.find('='));
+    if (key != "device" && key != "location" && key != "uri" && key != "sensor-id") continue;
+    name += ' ' + without_credentials(property);
+  }
+  return name;
 }
 
 std::unique_ptr<Source> open_source(const std::string& description) {

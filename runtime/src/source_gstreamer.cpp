@@ -27,9 +27,7 @@ class GstreamerSource final : public Source {
  public:
   using Source::next;
 
-  explicit GstreamerSource(const std::string& pipeline)
-      : where_("source gst:" + pipeline),
-        name_("gst:" + pipeline.substr(0, pipeline.find_first_of(" \t\n!"))) {
+  explicit GstreamerSource(const std::string& pipeline) : name_(source_name("gst:" + pipeline)) {
     GError* failed = nullptr;
     if (gst_init_check(nullptr, nullptr, &failed) == FALSE) fail(take_message(failed));
     pipeline_ = gst_parse_launch((pipeline + kSink).c_str(), &failed);
@@ -76,11 +74,15 @@ class GstreamerSource final : public Source {
     next.image = frame->image();
     return next;
   }
-  void rewind() override { throw Error(where_ + ": a stream has no beginning to go back to"); }
+  void rewind() override {
+    throw Error("source " + name_ + ": a stream has no beginning to go back to");
+  }
   std::optional<std::size_t> count() const override { return std::nullopt; }
 
  private:
-  [[noreturn]] void fail(const std::string& why) const { throw Error(where_ + ": " + why); }
+  [[noreturn]] void fail(const std::string& why) const {
+    throw Error("source " + name_ + ": " + why);
+  }
 
   static std::string take_message(GError* error) {
     std::string text = error != nullptr ? error->message : "unknown error";
@@ -127,8 +129,7 @@ class GstreamerSource final : public Source {
     return static_cast<std::int64_t>(gst_element_get_base_time(pipeline_) + GST_BUFFER_PTS(buffer));
   }
 
-  std::string where_;
-  std::string name_;  // of every picture; the whole pipeline may hold a stream's password
+  std::string name_;  // of every picture and error
   GstElement* pipeline_ = nullptr;
   GstElement* sink_ = nullptr;
   bool live_ = false;
@@ -137,8 +138,6 @@ class GstreamerSource final : public Source {
 };
 
 }  // namespace
-
-bool gstreamer_is_built_in() { return true; }
 
 std::unique_ptr<Source> open_gstreamer(const std::string& pipeline) {
   return std::make_unique<GstreamerSource>(pipeline);

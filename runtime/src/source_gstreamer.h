@@ -8,9 +8,6 @@
 
 namespace unina {
 
-// Whether this build has GStreamer.
-bool gstreamer_is_built_in();
-
 // `pipeline` as gst-launch-1.0 takes it, without the sink: "v4l2src device=/dev/video0". Pictures
 // stay in GStreamer's own buffers until the detector is done with them. Throws Error, also where
 // this build has no GStreamer.

@@ -4,10 +4,8 @@
 
 namespace unina {
 
-bool gstreamer_is_built_in() { return false; }
-
 std::unique_ptr<Source> open_gstreamer(const std::string& pipeline) {
-  throw Error("source gst:" + pipeline +
+  throw Error("source " + source_name("gst:" + pipeline) +
               ": this build has no GStreamer; install libgstreamer-plugins-base1.0-dev and build "
               "again");
 }

@@ -106,6 +106,17 @@ def test_the_password_of_a_stream_is_not_in_the_messages(tmp_path: Path, bundle:
         [message] = service.messages(service.connect(), 1)
         assert message["source"] == "gst:videotestsrc"
         assert service.stop() == 0
+        assert "secret" not in service.log
+
+
+def test_nor_is_it_told_when_the_stream_is_lost(tmp_path: Path, bundle: TinyBundle) -> None:
+    source = "gst:videotestsrc num-buffers=3 name=secret ! video/x-raw,format=BGR,width=64,height=32"
+    with ServiceProcess(tmp_path, "--bundle", bundle.path, "--source", source).wait_ready() as service:
+        until(lambda: service.status()["source_lost"], "the end")
+        trouble = service.status()["trouble"]
+        assert "gst:videotestsrc" in trouble and "secret" not in trouble
+        assert service.stop() == 0
+        assert "secret" not in service.log
 
 
 def test_any_format_is_drawn_on(tmp_path: Path, bundle: TinyBundle) -> None:

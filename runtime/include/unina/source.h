@@ -43,6 +43,10 @@ class Source {
 // for files that are not what their names say.
 std::unique_ptr<Source> open_source(const std::string& description);
 
+// The description as messages and logs may tell it: of a pipeline its first element with device,
+// location, uri and sensor-id, and of an address no user, password and query.
+std::string source_name(const std::string& description);
+
 // What open_source would say of the text alone, without looking whether anything is there.
 // Throws Error.
 void require_source_description(const std::string& description);

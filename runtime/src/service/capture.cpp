@@ -57,9 +57,9 @@ void Capture::read(const CaptureOptions& options) {
   while (keeps(options)) {
     Captured& slot = mailbox_.filling();
     std::optional<Frame> frame = source->next(mailbox_.filling_buffer());
-    if (!frame) throw Error(options.source + ": no more pictures");
+    if (!frame) throw Error(source_name(options.source) + ": no more pictures");
     // Here, where it is a lost source; for the detector it would be the end of the service.
-    require_image(frame->image, options.source);
+    require_image(frame->image, source_name(options.source));
     const std::int64_t now = monotonic_ns();
     slot.frame = std::move(*frame);
     slot.captured_ns = slot.frame.captured_ns != 0 ? slot.frame.captured_ns : now;
@@ -67,7 +67,7 @@ void Capture::read(const CaptureOptions& options) {
     slot.id = next_id_++;
     slot.source = source;
     if (!delivered_) {
-      log_.info("source", {{"state", "up"}, {"source", options.source}});
+      log_.info("source", {{"state", "up"}, {"source", source_name(options.source)}});
       metrics_.source_up = 1;
       const std::lock_guard<std::mutex> lock(mutex_);
       trouble_.clear();

@@ -7,9 +7,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 
 #include "printable.h"
@@ -134,14 +136,14 @@ void Control::run() {
 void Control::answer(int connection, bool http_only) const {
   const std::string request = read_request(connection);
   const std::string line = request.substr(0, request.find_first_of("\r\n"));
-  if (line.rfind("GET ", 0) == 0 || http_only) {
-    const bool known = line.rfind("GET /metrics ", 0) == 0;
-    write_all(connection, known ? http("200 OK", "text/plain; version=0.0.4; charset=utf-8",
-                                       handlers_.metrics())
-                                : http("404 Not Found", "text/plain", "only GET /metrics\n"));
-    return;
-  }
   try {
+    if (line.rfind("GET ", 0) == 0 || http_only) {
+      const bool known = line.rfind("GET /metrics ", 0) == 0;
+      write_all(connection, known ? http("200 OK", "text/plain; version=0.0.4; charset=utf-8",
+                                         handlers_.metrics())
+                                  : http("404 Not Found", "text/plain", "only GET /metrics\n"));
+      return;
+    }
     std::string body;
     if (line == "status") {
       body = handlers_.status();

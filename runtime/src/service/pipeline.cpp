@@ -46,7 +46,10 @@ Pipeline::Pipeline(Detectors detectors, const Configuration& configuration, Mail
   thread_ = std::thread([this] { run(); });
 }
 
-Pipeline::~Pipeline() { thread_.join(); }
+Pipeline::~Pipeline() {
+  mailbox_.close();
+  thread_.join();
+}
 
 void Pipeline::replace(Detectors detectors, const Configuration& configuration) {
   const std::lock_guard<std::mutex> lock(mutex_);

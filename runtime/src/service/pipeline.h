@@ -39,7 +39,7 @@ class Pipeline {
   // be made.
   Pipeline(Detectors detectors, const Configuration& configuration, Mailbox& mailbox,
            Metrics& metrics, Log& log, std::function<void()> wake);
-  // The mailbox must be closed, else this waits for ever.
+  // Closes the mailbox; what waits there is still published.
   ~Pipeline();
 
   // Takes others from the next picture on; their classes are the same.

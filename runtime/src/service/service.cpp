@@ -57,25 +57,19 @@ Service::Service(ServiceOptions options)
   metrics_.emplace(classes_);
   control_.emplace(configuration_.control, configuration_.mode_bits(),
                    configuration_.metrics_listen, handlers(), log_);
-  try {
-    pipeline_.emplace(std::move(detectors), configuration_, mailbox_, *metrics_, log_,
-                      [this] { write_one(wake_); });
-    capture_.emplace(capture_options(configuration_), mailbox_, *metrics_, log_);
-    control_->start();
-  } catch (...) {
-    mailbox_.close();
-    throw;
-  }
+  pipeline_.emplace(std::move(detectors), configuration_, mailbox_, *metrics_, log_,
+                    [this] { write_one(wake_); });
+  capture_.emplace(capture_options(configuration_), mailbox_, *metrics_, log_);
+  control_->start();
   log_.info("service", {{"state", "starting"},
                         {"bundle", configuration_.bundle},
                         {"accelerator", names_.accelerator},
-                        {"source", configuration_.source}});
+                        {"source", source_name(configuration_.source)}});
 }
 
 Service::~Service() {
   control_.reset();
   capture_.reset();
-  mailbox_.close();
   pipeline_.reset();
   close(wake_);
 }
@@ -148,7 +142,8 @@ void Service::end_reload() {
     log_.set(next.log_level, next.log_format);
     configuration_ = next;
     Metrics::count(metrics_->reloads);
-    log_.info("reload", {{"state", "done"}, {"source", next.source}, {"bundle", next.bundle}});
+    log_.info("reload",
+              {{"state", "done"}, {"source", source_name(next.source)}, {"bundle", next.bundle}});
   } catch (const std::exception& error) {
     refuse_reload(error.what());
   }

@@ -19,7 +19,6 @@ class UnixListener {
   UnixListener& operator=(const UnixListener&) = delete;
 
   int descriptor() const { return descriptor_; }
-  const std::string& path() const { return path_; }
   // The next connection, not blocking and closed on exec, or -1 when nobody waits.
   int accept() const;
 
