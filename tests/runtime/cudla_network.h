@@ -111,6 +111,7 @@ class Folder {
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
 
+  std::string path() const { return path_.string(); }
   std::string write(const std::string& name, const Bytes& bytes) const {
     const std::filesystem::path path = path_ / name;
     std::ofstream(path, std::ios::binary)

@@ -14,6 +14,7 @@
 #include "exported_functions.h"
 #include "standin.h"
 #include "unina/accelerators.h"
+#include "unina/bundle.h"
 #include "unina/error.h"
 #include "unina/host_engine.h"
 
@@ -202,6 +203,23 @@ TEST(CudlaStandaloneBuild, OnlyWhoAsksForItGetsIt) {
   EXPECT_TRUE(kHasCudlaStandalone);
   const std::vector<std::string>& names = accelerator_names();
   EXPECT_EQ(std::count(names.begin(), names.end(), "cudla-standalone"), 1);
+
+  const Folder folder;
+  const std::string json = manifest_json();
+  folder.write("manifest.json", Bytes(json.begin(), json.end()));
+  const Bundle bundle = Bundle::open(folder.path());
+  DlaOptions options;
+  options.loadable = "net.dla";
+  for (options.core = 0; options.core < 3; ++options.core) {  // two that are there, one that is not
+    for (const AcceleratorCandidate& candidate : accelerator_candidates(bundle, options)) {
+      EXPECT_NE(candidate.name, "cudla-standalone");
+    }
+    EXPECT_EQ(choose_accelerator("cudla-standalone", bundle, options).name, "cudla-standalone");
+  }
+  options.core = 0;
+  EXPECT_EQ(choose_accelerator("auto", bundle, options).name, "cudla-hybrid");
+  options.core = 2;  // nothing fits, and still it is not taken
+  EXPECT_THROW(choose_accelerator("auto", bundle, options), Error);
 }
 
 }  // namespace
