@@ -3,6 +3,7 @@
 #include "cudla/cudla_abi.h"
 
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "cudla_state.h"
@@ -27,6 +28,41 @@ bool let_go(cudlaDevHandle_t::Kind kind, const void* what) {
   return false;
 }
 
+// With a `lie` the counts are that number, and the descriptors wrong in the way that it numbers.
+cudlaStatus get_attributes(cudlaModule module, cudlaModuleAttributeType type,
+                           cudlaModuleAttribute* attribute, std::optional<std::int64_t> lie) {
+  const std::lock_guard<std::mutex> lock(cudla().mutex);
+  if (cudla().modules.count(module) == 0) return cudlaErrorInvalidModule;
+  if (attribute == nullptr) return cudlaErrorInvalidParam;
+  const Engine& engine = *module->engine;
+  const auto count = [&](std::size_t tensors) {
+    return static_cast<uint32_t>(lie.value_or(static_cast<std::int64_t>(tensors)));
+  };
+  const auto fill = [&](const std::vector<unina::TensorView>& views,
+                        const std::vector<unina::TensorFormat>& formats,
+                        cudlaModuleTensorDescriptor* out) {
+    for (std::size_t i = 0; i < views.size(); ++i) {
+      out[i] = descriptor(views[i], formats[i]);
+      if (lie) corrupt(out[i], *lie);
+    }
+  };
+  switch (static_cast<int>(type)) {
+    case CUDLA_NUM_INPUT_TENSORS:
+      attribute->numInputTensors = count(engine.inputs.size());
+      return cudlaSuccess;
+    case CUDLA_NUM_OUTPUT_TENSORS:
+      attribute->numOutputTensors = count(engine.outputs.size());
+      return cudlaSuccess;
+    case CUDLA_INPUT_TENSOR_DESCRIPTORS:
+      fill(engine.host->inputs(), engine.inputs, attribute->inputTensorDesc);
+      return cudlaSuccess;
+    case CUDLA_OUTPUT_TENSOR_DESCRIPTORS:
+      fill(engine.host->outputs(), engine.outputs, attribute->outputTensorDesc);
+      return cudlaSuccess;
+  }
+  return cudlaErrorInvalidAttribute;
+}
+
 }  // namespace
 
 Cudla& cudla() {
@@ -46,7 +82,6 @@ cudlaStatus add_mapping(cudlaDevHandle device, cudlaDevHandle_t::Mapping mapping
 }  // namespace standin
 
 using standin::cudla;
-using standin::Fault;
 using standin::run;
 
 extern "C" {
@@ -109,42 +144,10 @@ cudlaStatus cudlaModuleLoadFromMemory(cudlaDevHandle device, const uint8_t* load
 
 cudlaStatus cudlaModuleGetAttributes(cudlaModule module, cudlaModuleAttributeType type,
                                      cudlaModuleAttribute* attribute) {
-  const auto fault = standin::called("cudlaModuleGetAttributes");
-  if (fault && fault->kind == Fault::Kind::kFail) {
-    return static_cast<cudlaStatus>(fault->value_or(cudlaErrorUmd));
-  }
-  if (fault) fault->wait();
-  const std::lock_guard<std::mutex> lock(cudla().mutex);
-  if (cudla().modules.count(module) == 0) return cudlaErrorInvalidModule;
-  if (attribute == nullptr) return cudlaErrorInvalidParam;
-  const standin::Engine& engine = *module->engine;
-  const bool corrupt = fault && fault->kind == Fault::Kind::kCorrupt;
-  const auto count = [&](std::size_t tensors) {
-    return corrupt ? static_cast<uint32_t>(fault->value) : static_cast<uint32_t>(tensors);
-  };
-  const auto fill = [&](const std::vector<unina::TensorView>& views,
-                        const std::vector<unina::TensorFormat>& formats,
-                        cudlaModuleTensorDescriptor* out) {
-    for (std::size_t i = 0; i < views.size(); ++i) {
-      out[i] = standin::descriptor(views[i], formats[i]);
-      if (corrupt) standin::corrupt(out[i], fault->value);
-    }
-  };
-  switch (static_cast<int>(type)) {
-    case CUDLA_NUM_INPUT_TENSORS:
-      attribute->numInputTensors = count(engine.inputs.size());
-      return cudlaSuccess;
-    case CUDLA_NUM_OUTPUT_TENSORS:
-      attribute->numOutputTensors = count(engine.outputs.size());
-      return cudlaSuccess;
-    case CUDLA_INPUT_TENSOR_DESCRIPTORS:
-      fill(engine.host->inputs(), engine.inputs, attribute->inputTensorDesc);
-      return cudlaSuccess;
-    case CUDLA_OUTPUT_TENSOR_DESCRIPTORS:
-      fill(engine.host->outputs(), engine.outputs, attribute->outputTensorDesc);
-      return cudlaSuccess;
-  }
-  return cudlaErrorInvalidAttribute;
+  return run<cudlaStatus>(
+      "cudlaModuleGetAttributes", cudlaErrorUmd,
+      [&] { return standin::get_attributes(module, type, attribute, std::nullopt); },
+      [&](std::int64_t way) { standin::get_attributes(module, type, attribute, way); });
 }
 
 cudlaStatus cudlaMemRegister(cudlaDevHandle device, const uint64_t* pointer, std::size_t bytes,
