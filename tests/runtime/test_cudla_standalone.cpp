@@ -167,6 +167,25 @@ TEST_P(CudlaStandaloneTest, AFrameThatFailedIsFollowedByOnesThatWork) {
   }
 }
 
+// The core got the signal and the call reported an error, so the core gets one more: since a frame
+// is submitted with its inputs complete, one that begins a signal too early reads nothing else.
+TEST_P(CudlaStandaloneTest, ASignalTooManyLeavesTheNextFramesWhole) {
+  const auto dla = load();
+  ASSERT_EQ(standin_set_faults("NvSciSyncObjSignal:1=late"), nullptr);
+  EXPECT_THROW(dla->infer(), Error);
+  for (unsigned frame = 0; frame < 8; ++frame) expect_same(*dla, frame);
+  EXPECT_EQ(standin_calls("NvSciSyncObjSignal"), 10);  // nine frames, and one of them again
+  dla->close();
+  const std::string violations = standin_violations();
+  const std::string early = "NvSciSyncObjSignal without a fence";
+  EXPECT_EQ(violations.substr(0, early.size()), GetParam() ? "" : early);
+  for (std::size_t at = 0; at < violations.size(); at += early.size() + 2) {
+    EXPECT_EQ(violations.substr(at, early.size()), early);
+  }
+  standin_clear_violations();
+  expect_clean();
+}
+
 TEST_P(CudlaStandaloneTest, ASlowFrameIsWaitedForAndALateOneIsAnError) {
   options_.timeout_ms = 1000;
   const auto dla = load();

@@ -81,7 +81,9 @@ struct CudlaStandalone::Session {
 
   bool wait(int timeout_ms) {
     if (!submitted) return true;
-    if (ready->armed()) ready->signal();  // it failed before, and the core still waits for it
+    // It failed before, and the core may still wait for it. If not, the next task begins before its
+    // signal comes, and finds its inputs complete all the same: submit() flushed them first.
+    if (ready->armed()) ready->signal();
     if (!done->wait(wait_context.get(), timeout_ms)) return false;
     submitted = false;
     return true;
