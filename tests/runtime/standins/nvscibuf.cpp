@@ -31,10 +31,8 @@ struct NvSciBufObjRefRec {
 namespace standin {
 namespace {
 
-struct SciBuf {
-  std::mutex mutex;
-  Handles<NvSciBufModule> modules{"buffer module"};
-  Handles<NvSciBufAttrList> lists{"attribute list"};
+struct SciBuf : SciLists<NvSciBufModule, NvSciBufAttrList> {
+  SciBuf() : SciLists("buffer module") {}
   Handles<NvSciBufObj> buffers{"buffer"};
 };
 
@@ -69,11 +67,6 @@ bool set(NvSciBufAttrListRec& list, const NvSciBufAttrKeyValuePair& pair) {
   return false;
 }
 
-NvSciBufAttrList keep_list(NvSciBufAttrListRec list) {
-  ++list.module->objects;
-  return sci().lists.add(new NvSciBufAttrListRec(list));
-}
-
 }  // namespace
 
 std::byte* sci_device_memory(const void* object, std::size_t bytes) {
@@ -97,51 +90,20 @@ using standin::sci;
 extern "C" {
 
 NvSciError NvSciBufModuleOpen(NvSciBufModule* module) {
-  return run<NvSciError>(
-      "NvSciBufModuleOpen", NvSciError_InsufficientMemory,
-      [&] {
-        const std::lock_guard<std::mutex> lock(sci().mutex);
-        *module = sci().modules.add(new NvSciBufModuleRec);
-        return NvSciError_Success;
-      },
-      [&](std::int64_t) { *module = nullptr; });
+  return sci().open_module("NvSciBufModuleOpen", module);
 }
 
 void NvSciBufModuleClose(NvSciBufModule module) {
-  standin::run_mute("NvSciBufModuleClose", [&] {
-    const std::lock_guard<std::mutex> lock(sci().mutex);
-    if (!sci().modules.take("NvSciBufModuleClose", module)) return;
-    if (module->objects == 0) delete module;  // else what was made of it still points there
-  });
+  sci().close_module("NvSciBufModuleClose", module);
 }
 
 NvSciError NvSciBufAttrListCreate(NvSciBufModule module, NvSciBufAttrList* list) {
-  return run<NvSciError>(
-      "NvSciBufAttrListCreate", NvSciError_InsufficientMemory,
-      [&] {
-        const std::lock_guard<std::mutex> lock(sci().mutex);
-        if (!sci().modules.has(module)) return NvSciError_BadParameter;
-        NvSciBufAttrListRec made;
-        made.module = module;
-        *list = standin::keep_list(made);
-        return NvSciError_Success;
-      },
-      [&](std::int64_t) { *list = nullptr; });
+  return sci().create_list("NvSciBufAttrListCreate", module, list);
 }
 
 NvSciError NvSciBufAttrListSetAttrs(NvSciBufAttrList list, NvSciBufAttrKeyValuePair* pairs,
                                     std::size_t count) {
-  return run<NvSciError>(
-      "NvSciBufAttrListSetAttrs", NvSciError_BadParameter,
-      [&] {
-        const std::lock_guard<std::mutex> lock(sci().mutex);
-        if (!sci().lists.has(list) || list->reconciled) return NvSciError_BadParameter;
-        for (std::size_t i = 0; i < count; ++i) {
-          if (!standin::set(*list, pairs[i])) return NvSciError_BadParameter;
-        }
-        return NvSciError_Success;
-      },
-      [](std::int64_t) {});
+  return sci().set_attributes("NvSciBufAttrListSetAttrs", list, pairs, count, standin::set);
 }
 
 NvSciError NvSciBufAttrListReconcile(const NvSciBufAttrList* lists, std::size_t count,
@@ -154,20 +116,13 @@ NvSciError NvSciBufAttrListReconcile(const NvSciBufAttrList* lists, std::size_t 
         NvSciBufAttrListRec made = *lists[0];
         made.reconciled = true;
         const bool complete = made.raw && made.writable && made.size > 0;
-        *(complete ? reconciled : conflict) = standin::keep_list(made);
+        *(complete ? reconciled : conflict) = sci().keep_list(made);
         return complete ? NvSciError_Success : NvSciError_ReconciliationFailed;
       },
       [&](std::int64_t) { *reconciled = nullptr; });
 }
 
-void NvSciBufAttrListFree(NvSciBufAttrList list) {
-  standin::run_mute("NvSciBufAttrListFree", [&] {
-    const std::lock_guard<std::mutex> lock(sci().mutex);
-    if (!sci().lists.take("NvSciBufAttrListFree", list)) return;
-    --list->module->objects;
-    delete list;
-  });
-}
+void NvSciBufAttrListFree(NvSciBufAttrList list) { sci().free_list("NvSciBufAttrListFree", list); }
 
 NvSciError NvSciBufObjAlloc(NvSciBufAttrList reconciled, NvSciBufObj* buffer) {
   return run<NvSciError>(

@@ -38,11 +38,9 @@ struct NvSciSyncObjRec {
 namespace standin {
 namespace {
 
-struct SciSyncState {
-  std::mutex mutex;  // for all below, and what they point to
+struct SciSyncState : SciLists<NvSciSyncModule, NvSciSyncAttrList> {
+  SciSyncState() : SciLists("sync module") {}
   std::condition_variable signalled;
-  Handles<NvSciSyncModule> modules{"sync module"};
-  Handles<NvSciSyncAttrList> lists{"attribute list"};
   Handles<NvSciSyncCpuWaitContext> contexts{"wait context"};
   std::map<std::uint64_t, NvSciSyncObj> objects;  // by id, until nothing holds them
   std::uint64_t last_id = 0;
@@ -106,11 +104,6 @@ bool set(NvSciSyncAttrListRec& list, const NvSciSyncAttrKeyValuePair& pair) {
   return false;
 }
 
-NvSciSyncAttrList keep_list(NvSciSyncAttrListRec list) {
-  ++list.module->objects;
-  return sci().lists.add(new NvSciSyncAttrListRec(list));
-}
-
 }  // namespace
 
 bool sci_fill_dla_attributes(void* list, bool waits, bool signals) {
@@ -169,51 +162,20 @@ using standin::sci;
 extern "C" {
 
 NvSciError NvSciSyncModuleOpen(NvSciSyncModule* module) {
-  return run<NvSciError>(
-      "NvSciSyncModuleOpen", NvSciError_InsufficientMemory,
-      [&] {
-        const std::lock_guard<std::mutex> lock(sci().mutex);
-        *module = sci().modules.add(new NvSciSyncModuleRec);
-        return NvSciError_Success;
-      },
-      [&](std::int64_t) { *module = nullptr; });
+  return sci().open_module("NvSciSyncModuleOpen", module);
 }
 
 void NvSciSyncModuleClose(NvSciSyncModule module) {
-  standin::run_mute("NvSciSyncModuleClose", [&] {
-    const std::lock_guard<std::mutex> lock(sci().mutex);
-    if (!sci().modules.take("NvSciSyncModuleClose", module)) return;
-    if (module->objects == 0) delete module;  // else what was made of it still points there
-  });
+  sci().close_module("NvSciSyncModuleClose", module);
 }
 
 NvSciError NvSciSyncAttrListCreate(NvSciSyncModule module, NvSciSyncAttrList* list) {
-  return run<NvSciError>(
-      "NvSciSyncAttrListCreate", NvSciError_InsufficientMemory,
-      [&] {
-        const std::lock_guard<std::mutex> lock(sci().mutex);
-        if (!sci().modules.has(module)) return NvSciError_BadParameter;
-        NvSciSyncAttrListRec made;
-        made.module = module;
-        *list = standin::keep_list(made);
-        return NvSciError_Success;
-      },
-      [&](std::int64_t) { *list = nullptr; });
+  return sci().create_list("NvSciSyncAttrListCreate", module, list);
 }
 
 NvSciError NvSciSyncAttrListSetAttrs(NvSciSyncAttrList list, const NvSciSyncAttrKeyValuePair* pairs,
                                      std::size_t count) {
-  return run<NvSciError>(
-      "NvSciSyncAttrListSetAttrs", NvSciError_BadParameter,
-      [&] {
-        const std::lock_guard<std::mutex> lock(sci().mutex);
-        if (!sci().lists.has(list) || list->reconciled) return NvSciError_BadParameter;
-        for (std::size_t i = 0; i < count; ++i) {
-          if (!standin::set(*list, pairs[i])) return NvSciError_BadParameter;
-        }
-        return NvSciError_Success;
-      },
-      [](std::int64_t) {});
+  return sci().set_attributes("NvSciSyncAttrListSetAttrs", list, pairs, count, standin::set);
 }
 
 // One side waits and the other signals, and the CPU's side says that it is one.
@@ -239,19 +201,14 @@ NvSciError NvSciSyncAttrListReconcile(const NvSciSyncAttrList* lists, std::size_
         const bool agreed = made.cpu && made.cpu_waits != made.cpu_signals &&
                             made.dla_waits == made.cpu_signals &&
                             made.dla_signals == made.cpu_waits;
-        *(agreed ? reconciled : conflict) = standin::keep_list(made);
+        *(agreed ? reconciled : conflict) = sci().keep_list(made);
         return agreed ? NvSciError_Success : NvSciError_ReconciliationFailed;
       },
       [&](std::int64_t) { *reconciled = nullptr; });
 }
 
 void NvSciSyncAttrListFree(NvSciSyncAttrList list) {
-  standin::run_mute("NvSciSyncAttrListFree", [&] {
-    const std::lock_guard<std::mutex> lock(sci().mutex);
-    if (!sci().lists.take("NvSciSyncAttrListFree", list)) return;
-    --list->module->objects;
-    delete list;
-  });
+  sci().free_list("NvSciSyncAttrListFree", list);
 }
 
 NvSciError NvSciSyncObjAlloc(NvSciSyncAttrList reconciled, NvSciSyncObj* object) {
