@@ -41,6 +41,8 @@ class VendorFaults : public testing::Test {
   virtual std::string why_unavailable() = 0;
   // A start, two frames, an end. Throws Error.
   virtual void run() = 0;
+  // How often a life without faults makes each call of the matrix.
+  virtual std::map<std::string, int> uses() = 0;
 
   // From the first call to the last: a probe, and run(). What it was stopped by, or "".
   std::string live_through(const std::string& faults) {
@@ -61,6 +63,42 @@ class VendorFaults : public testing::Test {
     std::map<std::string, int> counts;
     for (const std::string& call : calls) counts[call] = standin_calls(call.c_str());
     return counts;
+  }
+
+  // Each call of the matrix is slow once, and nothing comes of it.
+  void expect_every_call_may_take_its_time() {
+    for (const auto& [call, times] : uses()) {
+      SCOPED_TRACE(call);
+      EXPECT_EQ(live_through(call + ":1=delay=3"), "");
+      expect_left("");
+    }
+  }
+
+  // A call that hangs holds up its own thread only, and goes on as if nothing had been.
+  void expect_every_call_may_hang_for_a_while() {
+    options_.timeout_ms = 60'000;
+    for (const auto& [call, times] : uses()) {
+      SCOPED_TRACE(call);
+      EXPECT_EQ(live_through_a_hang(call), "");
+      expect_left("");
+    }
+  }
+
+  // Each call of the matrix at each use reports success and gives nothing or nonsense. Those that
+  // are seen through; the others give nothing that could be checked.
+  std::set<std::string> lies_seen_through() {
+    std::set<std::string> seen_through;
+    for (const auto& [call, times] : uses()) {
+      for (int use = 1; use <= times; ++use) {
+        const std::string fault = call + ":" + std::to_string(use) + "=corrupt";
+        SCOPED_TRACE(fault);
+        const std::string message = live_through(fault);
+        if (!message.empty()) seen_through.insert(call);
+        EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+        expect_left("");
+      }
+    }
+    return seen_through;
   }
 
   // A life in which the first use of a call hangs for a while: what it was stopped by, or "".
