@@ -179,11 +179,8 @@ TEST_P(CudlaStandaloneFaults, EveryCallMayLie) {
 
 // The work is done and a failure reported: what was given along with it is released all the same.
 TEST_P(CudlaStandaloneFaults, WhatAFailedCallGaveIsReleased) {
-  // An object beside an error is nobody's: NVIDIA says nothing of it. Lists of a conflict are ours.
-  const std::set<std::string> give_an_object = {"NvSciBufObjAlloc",
-                                                "NvSciSyncObjAlloc",
-                                                "cudlaCreateDevice",
-                                                "cudlaImportExternalMemory",
+  // An object of cuDLA's beside an error is nobody's: NVIDIA says nothing of it.
+  const std::set<std::string> give_an_object = {"cudlaCreateDevice", "cudlaImportExternalMemory",
                                                 "cudlaImportExternalSemaphore",
                                                 "cudlaModuleLoadFromMemory"};
   for (const auto& [call, times] : uses()) {

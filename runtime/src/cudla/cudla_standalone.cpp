@@ -11,19 +11,6 @@
 #include "unina/error.h"
 
 namespace unina {
-namespace {
-
-// An object that `call` gives, with the call that releases it.
-template <typename Handle, typename Open>
-SciOwner<Handle> open_sci(const char* call, Open&& open, void (*close)(Handle)) {
-  Handle given = nullptr;
-  const NvSciError status = open(&given);
-  SciOwner<Handle> owner(given, close);
-  NvSciLibrary::require(call, status, given);
-  return owner;
-}
-
-}  // namespace
 
 // What the vendor's libraries hold for us, in the order of creation: destruction is the reverse.
 struct CudlaStandalone::Session {

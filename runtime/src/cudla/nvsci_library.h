@@ -60,4 +60,14 @@ struct NvSciLibrary {
 template <typename Handle>
 using SciOwner = std::unique_ptr<std::remove_pointer_t<Handle>, void (*)(Handle)>;
 
+// What `open` writes, owned. Throws Error naming `call`, and releases what came with an error.
+template <typename Handle, typename Open>
+SciOwner<Handle> open_sci(const char* call, Open&& open, void (*close)(Handle)) {
+  Handle given = nullptr;
+  const NvSciError status = open(&given);
+  SciOwner<Handle> owner(given, close);
+  NvSciLibrary::require(call, status, given);
+  return owner;
+}
+
 }  // namespace unina

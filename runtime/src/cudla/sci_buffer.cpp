@@ -5,12 +5,12 @@
 namespace unina {
 namespace {
 
-NvSciBufObj allocate(const NvSciLibrary& sci, NvSciBufModule module, std::size_t bytes) {
+SciOwner<NvSciBufObj> allocate(const NvSciLibrary& sci, NvSciBufModule module, std::size_t bytes) {
   using List = SciOwner<NvSciBufAttrList>;
-  NvSciBufAttrList made = nullptr;
-  const NvSciError created = sci.NvSciBufAttrListCreate(module, &made);
-  const List wanted(made, sci.NvSciBufAttrListFree);
-  sci.require("NvSciBufAttrListCreate", created, made);
+  const List wanted = open_sci(
+      "NvSciBufAttrListCreate",
+      [&](NvSciBufAttrList* list) { return sci.NvSciBufAttrListCreate(module, list); },
+      sci.NvSciBufAttrListFree);
 
   NvSciBufType type = NvSciBufType_RawBuffer;
   NvSciBufAttrValAccessPerm permission = NvSciBufAccessPerm_ReadWrite;
@@ -24,18 +24,18 @@ NvSciBufObj allocate(const NvSciLibrary& sci, NvSciBufModule module, std::size_t
       {NvSciBufRawBufferAttrKey_Size, &size, sizeof size},
       {NvSciBufRawBufferAttrKey_Align, &alignment, sizeof alignment}};
   sci.require("NvSciBufAttrListSetAttrs",
-              sci.NvSciBufAttrListSetAttrs(made, pairs, sizeof pairs / sizeof pairs[0]));
+              sci.NvSciBufAttrListSetAttrs(wanted.get(), pairs, sizeof pairs / sizeof pairs[0]));
 
   NvSciBufAttrList agreed = nullptr, differing = nullptr;
-  const NvSciError status = sci.NvSciBufAttrListReconcile(&made, 1, &agreed, &differing);
+  const NvSciBufAttrList all[] = {wanted.get()};
+  const NvSciError status = sci.NvSciBufAttrListReconcile(all, 1, &agreed, &differing);
   const List reconciled(agreed, sci.NvSciBufAttrListFree);
   const List conflict(differing, sci.NvSciBufAttrListFree);
   sci.require("NvSciBufAttrListReconcile", status, agreed);
 
-  NvSciBufObj object = nullptr;
-  const NvSciError allocated = sci.NvSciBufObjAlloc(agreed, &object);
-  sci.require("NvSciBufObjAlloc", allocated, object);
-  return object;
+  return open_sci(
+      "NvSciBufObjAlloc", [&](NvSciBufObj* object) { return sci.NvSciBufObjAlloc(agreed, object); },
+      sci.NvSciBufObjFree);
 }
 
 void flush_all(const NvSciLibrary& sci, NvSciBufObj object, std::size_t bytes) {
@@ -69,7 +69,7 @@ SciBuffer::SciBuffer(const NvSciLibrary& sci, NvSciBufModule module, const Cudla
                      const CudlaDevice& device, std::size_t bytes, ReleaseFailures& failures)
     : sci_(sci),
       bytes_(bytes),
-      object_(allocate(sci, module, bytes), sci.NvSciBufObjFree),
+      object_(allocate(sci, module, bytes)),
       host_(zeroed(sci, object_.get(), bytes)),
       registration_(cudla, device, import(cudla, device, object_.get(), bytes), failures) {}
 

@@ -6,11 +6,10 @@ namespace {
 using List = SciOwner<NvSciSyncAttrList>;
 
 List make_list(const NvSciLibrary& sci, NvSciSyncModule module) {
-  NvSciSyncAttrList made = nullptr;
-  const NvSciError status = sci.NvSciSyncAttrListCreate(module, &made);
-  List list(made, sci.NvSciSyncAttrListFree);
-  sci.require("NvSciSyncAttrListCreate", status, made);
-  return list;
+  return open_sci(
+      "NvSciSyncAttrListCreate",
+      [&](NvSciSyncAttrList* list) { return sci.NvSciSyncAttrListCreate(module, list); },
+      sci.NvSciSyncAttrListFree);
 }
 
 void set(const NvSciLibrary& sci, NvSciSyncAttrList list, NvSciSyncAttrKey key, const void* value,
@@ -19,8 +18,8 @@ void set(const NvSciLibrary& sci, NvSciSyncAttrList list, NvSciSyncAttrKey key, 
   sci.require("NvSciSyncAttrListSetAttrs", sci.NvSciSyncAttrListSetAttrs(list, &pair, 1));
 }
 
-NvSciSyncObj allocate(const NvSciLibrary& sci, NvSciSyncModule module, DlaRole role,
-                      bool deterministic) {
+SciOwner<NvSciSyncObj> allocate(const NvSciLibrary& sci, NvSciSyncModule module, DlaRole role,
+                                bool deterministic) {
   const bool dla_waits = role == DlaRole::kWaits;
   const List dla = make_list(sci, module);
   CudlaLibrary::require("cudlaGetNvSciSyncAttributes",
@@ -45,10 +44,10 @@ NvSciSyncObj allocate(const NvSciLibrary& sci, NvSciSyncModule module, DlaRole r
   const List conflict(differing, sci.NvSciSyncAttrListFree);
   sci.require("NvSciSyncAttrListReconcile", status, agreed);
 
-  NvSciSyncObj object = nullptr;
-  const NvSciError allocated = sci.NvSciSyncObjAlloc(agreed, &object);
-  sci.require("NvSciSyncObjAlloc", allocated, object);
-  return object;
+  return open_sci(
+      "NvSciSyncObjAlloc",
+      [&](NvSciSyncObj* object) { return sci.NvSciSyncObjAlloc(agreed, object); },
+      sci.NvSciSyncObjFree);
 }
 
 std::uint64_t* import(const CudlaLibrary& cudla, const CudlaDevice& device, NvSciSyncObj object) {
@@ -69,7 +68,7 @@ SciSync::SciSync(const NvSciLibrary& sci, NvSciSyncModule module, const CudlaLib
     : sci_(sci),
       role_(role),
       deterministic_(deterministic),
-      object_(allocate(sci, module, role, deterministic), sci.NvSciSyncObjFree),
+      object_(allocate(sci, module, role, deterministic)),
       registration_(cudla, device, import(cudla, device, object_.get()), failures) {}
 
 SciSync::~SciSync() {
