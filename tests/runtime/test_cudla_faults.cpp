@@ -47,8 +47,9 @@ const std::set<std::string>& every_call() {
 
 class CudlaFaults : public VendorFaults {
  protected:
-  std::string why_unavailable() override { return CudlaHybrid::why_unavailable(0); }
   void run() override {
+    const std::string lacks = CudlaHybrid::why_unavailable(0);
+    if (!lacks.empty()) throw Error(lacks);
     const auto dla = CudlaHybrid::load(options_, manifest());
     dla->infer();
     dla->infer();

@@ -82,7 +82,6 @@ TEST_P(CudlaStandaloneTest, SaysWhatTheNetworkSaysInEveryInputFormat) {
 
 TEST_P(CudlaStandaloneTest, NoCallOfCudaIsMade) {
   const auto dla = load();
-  EXPECT_EQ(why_no_cudla_standalone(0), "");
   for (unsigned frame = 0; frame < 3; ++frame) expect_same(*dla, frame);
   dla->close();
   const std::set<std::string> cuda = exported_functions("libcudart.so.12", "cuda");
@@ -109,7 +108,6 @@ TEST_P(CudlaStandaloneTest, ACoreThatIsNotThereIsNamed) {
   for (const int core : {2, -1}) {
     options_.core = core;
     const std::string line = "DLA core " + std::to_string(core) + ": this machine has 2";
-    EXPECT_EQ(why_no_cudla_standalone(core).find(line), 0u);
     try {
       load();
       FAIL();

@@ -38,17 +38,14 @@ class VendorFaults : public testing::Test {
     standin_clear_violations();
   }
 
-  virtual std::string why_unavailable() = 0;
-  // A start, two frames, an end. Throws Error.
+  // A probe where there is one, a start, two frames, an end. Throws Error.
   virtual void run() = 0;
   // How often a life without faults makes each call of the matrix.
   virtual std::map<std::string, int> uses() = 0;
 
-  // From the first call to the last: a probe, and run(). What it was stopped by, or "".
+  // What run() was stopped by, or "".
   std::string live_through(const std::string& faults) {
     if (const char* wrong = standin_set_faults(faults.c_str())) return wrong;
-    const std::string lacks = why_unavailable();
-    if (!lacks.empty()) return lacks;
     try {
       run();
       return "";

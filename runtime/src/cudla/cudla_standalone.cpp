@@ -153,16 +153,6 @@ void CudlaStandalone::close() {
 
 const bool kHasCudlaStandalone = true;
 
-std::string why_no_cudla_standalone(int core) {
-  try {
-    NvSciLibrary::get();
-    CudlaExternalCalls::get();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return why_no_dla(core);
-}
-
 std::unique_ptr<Accelerator> load_cudla_standalone(const DlaOptions& options,
                                                    const Manifest& manifest) {
   return CudlaStandalone::load(options, manifest);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "unina/accelerator.h"
 #include "unina/dla_options.h"
@@ -12,10 +11,7 @@ namespace unina {
 
 extern const bool kHasCudlaStandalone;
 
-// "" when this machine has the libraries and a core of that number, else what is missing.
-std::string why_no_cudla_standalone(int core);
-
-// As CudlaStandalone::load.
+// As CudlaStandalone::load. Throws Error also where the build or the machine lacks it.
 std::unique_ptr<Accelerator> load_cudla_standalone(const DlaOptions& options,
                                                    const Manifest& manifest);
 
