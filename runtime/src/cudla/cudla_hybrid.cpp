@@ -8,6 +8,7 @@
 #include "cuda/frame_wait.h"
 #include "cudla/loaded_network.h"
 #include "cudla/registered_buffer.h"
+#include "in_file.h"
 #include "unina/error.h"
 
 namespace unina {
@@ -69,11 +70,9 @@ std::string CudlaHybrid::why_unavailable(int core) {
 std::unique_ptr<CudlaHybrid> CudlaHybrid::load(const DlaOptions& options,
                                                const Manifest& manifest) {
   const std::vector<std::uint8_t> loadable = read_loadable("cudla-hybrid", options);
-  try {
+  return in_file(options.loadable, [&] {
     return std::unique_ptr<CudlaHybrid>(new CudlaHybrid(options, manifest, loadable));
-  } catch (const Error& error) {
-    throw Error(options.loadable + ": " + error.what());
-  }
+  });
 }
 
 CudlaHybrid::CudlaHybrid(const DlaOptions& options, const Manifest& manifest,
@@ -100,39 +99,29 @@ CudlaHybrid::~CudlaHybrid() {
   }
 }
 
-void CudlaHybrid::submit_and_wait(InputWriter* writer) {
+void CudlaHybrid::run(InputWriter* writer) {
   Session& session = *session_;
-  // The current device belongs to the thread, and infer() may be called from any.
-  session.cuda.require("cudaSetDevice", session.cuda.cudaSetDevice(kGpu));
-  const auto submit = [&] {
-    // On the same stream, so the DLA begins when the input is written.
-    if (writer != nullptr) {
-      writer->enqueue(session.stream->get(), session.buffers.front()->device());
-    }
-    session.network->submit(session.stream->get(), nullptr, nullptr);
-  };
-  session.frame.run(submit, [&] {
-    session.cuda.require("cudaStreamSynchronize",
-                         session.cuda.cudaStreamSynchronize(session.stream->get()));
+  in_file(options_.loadable, [&] {
+    // The current device belongs to the thread, and infer() may be called from any.
+    session.cuda.require("cudaSetDevice", session.cuda.cudaSetDevice(kGpu));
+    const auto submit = [&] {
+      // On the same stream, so the DLA begins when the input is written.
+      if (writer != nullptr) {
+        writer->enqueue(session.stream->get(), session.buffers.front()->device());
+      }
+      session.network->submit(session.stream->get(), nullptr, nullptr);
+    };
+    session.frame.run(submit, [&] {
+      session.cuda.require("cudaStreamSynchronize",
+                           session.cuda.cudaStreamSynchronize(session.stream->get()));
+    });
+    session.network->require_no_error();
   });
-  session.network->require_no_error();
 }
 
-void CudlaHybrid::infer() {
-  try {
-    submit_and_wait(nullptr);
-  } catch (const Error& error) {
-    throw Error(options_.loadable + ": " + error.what());
-  }
-}
+void CudlaHybrid::infer() { run(nullptr); }
 
-void CudlaHybrid::infer_on(InputWriter& writer) {
-  try {
-    submit_and_wait(&writer);
-  } catch (const Error& error) {
-    throw Error(options_.loadable + ": " + error.what());
-  }
-}
+void CudlaHybrid::infer_on(InputWriter& writer) { run(&writer); }
 
 void CudlaHybrid::close() {
   if (session_) end_session(std::move(session_), options_.loadable);

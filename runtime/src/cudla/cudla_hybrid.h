@@ -43,7 +43,8 @@ class CudlaHybrid final : public Accelerator {
   CudlaHybrid(const DlaOptions& options, const Manifest& manifest,
               const std::vector<std::uint8_t>& loadable);
 
-  void submit_and_wait(InputWriter* writer);
+  // One frame, behind what `writer` puts on the stream; null for nothing.
+  void run(InputWriter* writer);
 
   DlaOptions options_;
   std::unique_ptr<Session> session_;

@@ -8,7 +8,7 @@
 #include "cudla/sci_buffer.h"
 #include "cudla/sci_sync.h"
 #include "cudla/standalone_build.h"
-#include "unina/error.h"
+#include "in_file.h"
 
 namespace unina {
 
@@ -52,13 +52,13 @@ struct CudlaStandalone::Session {
     return *buffers.back();
   }
 
-  void submit(bool deterministic) {
+  void submit() {
     for (const auto& input : inputs) input->flush();
     ready->next_fence();
     done->next_fence();
     const CudlaFence begin = {ready->fence(), CUDLA_NVSCISYNC_FENCE};
     const cudlaWaitEvents wait_events = {&begin, 1};
-    CudlaFence end = {deterministic ? nullptr : done->fence(), CUDLA_NVSCISYNC_FENCE};
+    CudlaFence end = {done->fence(), CUDLA_NVSCISYNC_FENCE};
     std::uint64_t* const signalled[] = {done->registered()};
     cudlaSignalEvents signal_events = {signalled, &end, 1};
     network->submit(nullptr, &wait_events, &signal_events);
@@ -96,19 +96,17 @@ struct CudlaStandalone::Session {
   SciOwner<NvSciSyncCpuWaitContext> wait_context;
   std::unique_ptr<LoadedNetwork> network;
   Buffers inputs, outputs;
-  std::unique_ptr<SciSync> ready,
-      done;                // the CPU's "inputs are complete", the core's "outputs are"
-  bool submitted = false;  // and not known to have ended
+  std::unique_ptr<SciSync> ready;  // the CPU's "inputs are complete"
+  std::unique_ptr<SciSync> done;   // the core's "outputs are complete"
+  bool submitted = false;          // and not known to have ended
 };
 
 std::unique_ptr<CudlaStandalone> CudlaStandalone::load(const DlaOptions& options,
                                                        const Manifest& manifest) {
   const std::vector<std::uint8_t> loadable = read_loadable("cudla-standalone", options);
-  try {
+  return in_file(options.loadable, [&] {
     return std::unique_ptr<CudlaStandalone>(new CudlaStandalone(options, manifest, loadable));
-  } catch (const Error& error) {
-    throw Error(options.loadable + ": " + error.what());
-  }
+  });
 }
 
 CudlaStandalone::CudlaStandalone(const DlaOptions& options, const Manifest& manifest,
@@ -136,15 +134,13 @@ CudlaStandalone::~CudlaStandalone() {
 
 void CudlaStandalone::infer() {
   Session& session = *session_;
-  try {
-    session.frame.run([&] { session.submit(options_.deterministic_semaphores); },
+  in_file(options_.loadable, [&] {
+    session.frame.run([&] { session.submit(); },
                       [&] {
                         for (const auto& output : session.outputs) output->flush();
                       });
     session.network->require_no_error();
-  } catch (const Error& error) {
-    throw Error(options_.loadable + ": " + error.what());
-  }
+  });
 }
 
 void CudlaStandalone::close() {

@@ -24,17 +24,21 @@ class SciSync {
 
   // What a task calls it.
   std::uint64_t* registered() const { return registration_.get(); }
-  NvSciSyncFence* fence() { return &fence_; }
+  // And its fence: of the signal that the core waits for, or for cuDLA to write the one that the
+  // core will give; null where we count the latter.
+  NvSciSyncFence* fence() {
+    return deterministic_ && role_ == DlaRole::kSignals ? nullptr : &fence_;
+  }
 
-  // Makes fence() that of the next signal, or empties it for cuDLA to write it. Once for each
+  // Makes the fence that of the next signal, or empties it for cuDLA to write it. Once for each
   // signal: until that came a further call does nothing, so that a frame which failed half-way
   // leaves no gap in the count. Throws Error.
   void next_fence();
-  // Whether the signal of fence() is still to come.
+  // Whether the signal of the fence is still to come.
   bool armed() const { return armed_; }
   // The CPU's signal, for kWaits. Throws Error.
   void signal();
-  // The CPU's wait for fence(), for kSignals. False when it did not come in time. Throws Error.
+  // The CPU's wait for the fence, for kSignals. False when it did not come in time. Throws Error.
   bool wait(NvSciSyncCpuWaitContext context, int timeout_ms);
 
  private:

@@ -11,6 +11,7 @@
 #include "cuda/mapped_buffer.h"
 #include "cudla/loadable_kind.h"
 #include "dla_core.h"
+#include "in_file.h"
 #include "network_tensors.h"
 #include "printable.h"
 #include "unina/error.h"
@@ -115,13 +116,11 @@ std::unique_ptr<TensorRt> TensorRt::load(const TensorRtOptions& options, const M
     throw Error("timeout of " + std::to_string(options.timeout_ms) + " ms: expected at least 1");
   }
   const std::vector<std::uint8_t> plan = read_engine(options.engine);
-  try {
+  return in_file(options.engine, [&] {
     std::unique_ptr<TensorRt> made(new TensorRt(options, manifest, std::move(runtime), plan));
     if (options.dla_core < 0) made->capture();
     return made;
-  } catch (const Error& error) {
-    throw Error(options.engine + ": " + error.what());
-  }
+  });
 }
 
 TensorRt::TensorRt(const TensorRtOptions& options, const Manifest& manifest,
@@ -160,7 +159,8 @@ TensorRt::TensorRt(const TensorRtOptions& options, const Manifest& manifest,
 }
 
 void TensorRt::capture() {
-  run();  // TensorRT makes its last arrangements in the first frame, and these must not be captured
+  // TensorRT makes its last arrangements in the first frame, and these must not be captured.
+  run(nullptr);
   Session& s = *session_;
   s.graph = std::make_unique<CudaGraph>(
       s.cuda, s.stream->get(),
@@ -193,19 +193,11 @@ void TensorRt::run(InputWriter* writer) {
 }
 
 void TensorRt::infer() {
-  try {
-    run();
-  } catch (const Error& error) {
-    throw Error(options_.engine + ": " + error.what());
-  }
+  in_file(options_.engine, [&] { run(nullptr); });
 }
 
 void TensorRt::infer_on(InputWriter& writer) {
-  try {
-    run(&writer);
-  } catch (const Error& error) {
-    throw Error(options_.engine + ": " + error.what());
-  }
+  in_file(options_.engine, [&] { run(&writer); });
 }
 
 void TensorRt::close() {

@@ -37,8 +37,9 @@ class TensorRt final : public Accelerator {
   struct Session;
   TensorRt(const TensorRtOptions& options, const Manifest& manifest,
            std::unique_ptr<TrtRuntime> runtime, const std::vector<std::uint8_t>& plan);
-  // Puts one frame on the stream, behind what `writer` puts there, and waits for it.
-  void run(InputWriter* writer = nullptr);
+  // Puts one frame on the stream, behind what `writer` puts there, and waits for it. Null for
+  // nothing.
+  void run(InputWriter* writer);
   // After it, run() launches a graph.
   void capture();
 
