@@ -14,6 +14,8 @@ UNINA_BUNDLE_NAME = "${@os.path.basename(d.getVar('UNINA_BUNDLE').rstrip('/'))}"
 UNINA_BUNDLE_NAME[vardepvalue] = "${UNINA_BUNDLE_NAME}"
 FILESEXTRAPATHS:prepend := "${@os.path.dirname(d.getVar('UNINA_BUNDLE').rstrip('/'))}:"
 
+DEPENDS += "${@'python3-cryptography-native' if d.getVar('UNINA_TRUSTED_KEY') else ''}"
+
 SRC_URI += "\
     file://${UNINA_BUNDLE_NAME};subdir=${BP} \
     file://check-bundle.toml;subdir=${BP} \
@@ -22,7 +24,8 @@ SRC_URI += "\
     file://unina-model.conf;subdir=${BP} \
 "
 
-inherit allarch
+# The build host's own Python may be older than tomllib.
+inherit allarch python3native
 
 do_configure[noexec] = "1"
 

@@ -103,6 +103,15 @@ def test_the_emulated_image_resolves_without_anything_of_a_jetson() -> None:
     assert not [name for name in recipes if re.search("tegra|tensorrt|cuda|cudla", name)]
 
 
+@pytest.mark.parametrize("machine", [ORIN, "qemuarm64"])
+def test_every_task_of_our_runtime_down_to_the_compilers_is_planned(machine: str) -> None:
+    one = build(machine)
+    done = one.run("bitbake -n unina-runtime unina-model unina-system python3-unina-runtime unina-model-tools")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0 and "all succeeded" in output, output[-4000:]
+    assert complaints(output, one.checkout) == []
+
+
 @pytest.mark.parametrize("layer", ["unina-ai", "unina-dla"])
 def test_yocto_check_layer_takes_both(layer: str) -> None:
     """Against a world of our own recipes alone: upstream's are masked."""
