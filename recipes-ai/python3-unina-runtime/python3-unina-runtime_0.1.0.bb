@@ -1,5 +1,5 @@
 SUMMARY = "Python face of the cone detector"
-DESCRIPTION = "The package unina_runtime: a thin binding to the same C++ code that the detector's service runs."
+DESCRIPTION = "The package unina_runtime: a thin binding to the same C++ code that the detector's service runs, and unina-profile."
 
 require recipes-ai/unina/unina-source.inc
 
@@ -26,8 +26,19 @@ do_install() {
     DESTDIR="${D}" cmake --install ${B} --component python
 }
 
-FILES:${PN} += "${PYTHON_SITEPACKAGES_DIR}/unina_runtime"
+FILES:${PN} += "${bindir}/unina-profile ${PYTHON_SITEPACKAGES_DIR}/unina_runtime"
 
 # Modules of the standard library that unina_runtime imports, in the packages that OpenEmbedded splits it into
-# (concurrent.futures is in asyncio's).
-RDEPENDS:${PN} = "python3-asyncio python3-core python3-io python3-json python3-mmap python3-numpy"
+# (concurrent.futures is in asyncio's), and pandas for the tables of unina-profile.
+RDEPENDS:${PN} = "\
+    python3-asyncio \
+    python3-core \
+    python3-datetime \
+    python3-html \
+    python3-io \
+    python3-json \
+    python3-mmap \
+    python3-numpy \
+    python3-pandas \
+    python3-statistics \
+"

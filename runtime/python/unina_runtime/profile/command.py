@@ -1,0 +1,130 @@
+"""`unina-profile`: measures on the device, and tells it on one page."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from unina_runtime.profile.outcome import CannotSay
+from unina_runtime.profile.record import Job, Signals, record
+from unina_runtime.profile.recording import PROC, Recording, read_recording
+from unina_runtime.profile.whole_file import check_place, write_json
+
+EXAMPLES = """examples:
+  unina-profile record -o drive.json -- unina-bench --bundle cones.unina --iterations 20000 --json
+  unina-profile record -o drive.json -- sleep 600             beside what runs already, for ten minutes
+  unina-profile report drive.json -o drive.html
+
+Exit code: 0 good; 1 the answer is no (see each command); 2 can't say. Page: docs/profile.md.
+"""
+RECORD = """Runs COMMAND with tegrastats beside it and writes both, joined by time. Without tegrastats (a PC) load and
+memory come from /proc. Ctrl-C is handed on to the command; what was recorded until then is written.
+Exit code: 0 recorded, and the command ended well or by your Ctrl-C; 1 recorded, but the command failed, or a part is
+missing (the message says which); 2 nothing was recorded.
+"""
+SHORTEST_MS, LONGEST_MS = 10, 60_000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except CannotSay as error:
+        tell(str(error))
+        return 2
+    except KeyboardInterrupt:
+        tell("stopped; nothing was written")
+        return 2
+    return code
+
+
+def tell(text: str) -> None:
+    """One line for a person."""
+    print(f"unina-profile: {text}", file=sys.stderr, flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="unina-profile",
+        description="Measures what a run costs on a Jetson, and tells it on one page.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_record(commands)
+    return top
+
+
+def _add_record(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "record",
+        help="run a command with tegrastats beside it",
+        description=RECORD,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = command.add_argument
+    add("-o", "--output", type=Path, metavar="FILE.json", help="the recording (default: profile-DATE-TIME.json)")
+    add("--interval", type=_interval, default=100, metavar="MS", help="between two lines of tegrastats (default: 100)")
+    add(
+        "--tegrastats", type=Path, metavar="FILE", help="the log of a tegrastats that runs already, instead of one more"
+    )
+    add(
+        "--latency",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="times that the command writes: trtexec --exportTimes, unina-detector's messages or status; may be "
+        "repeated. What unina-bench --json prints is found by itself",
+    )
+    add("command", nargs="*", metavar="-- COMMAND", help="what to run; without it the whole log of --tegrastats")
+    command.set_defaults(run=run_record)
+
+
+def _interval(text: str) -> int:
+    if not text.isdecimal() or not SHORTEST_MS <= int(text) <= LONGEST_MS:
+        raise argparse.ArgumentTypeError(f"{text}: must be {SHORTEST_MS} to {LONGEST_MS} milliseconds")
+    return int(text)
+
+
+def run_record(arguments: argparse.Namespace) -> int:
+    """Returns the exit code; raises CannotSay."""
+    output: Path = arguments.output or Path(f"profile-{datetime.now():%Y%m%d-%H%M%S}.json")
+    check_place(output)
+    if not arguments.command:
+        if arguments.tegrastats is None:
+            raise CannotSay("record: nothing to run: write -- and the command, or name a log with --tegrastats FILE")
+        write_json(output, read_recording(arguments.tegrastats, arguments.interval / 1000).to_json())
+        tell(f"{output}: the whole log of {arguments.tegrastats}")
+        return 0
+    with Signals().held() as signals:
+        job = Job(tuple(arguments.command), arguments.interval, arguments.tegrastats, tuple(arguments.latency))
+        made = record(job, signals)
+        write_json(output, made.to_json())
+    tell(f"{output}: {_summary(made)}")
+    for note in made.notes:
+        tell(note)
+    if not made.lines:
+        tell("no line of tegrastats is in it")
+    failed = made.exit_code != 0 and not made.stopped
+    if failed:
+        tell(f"{made.command[0]}: {_ended(made)}")
+    return 1 if failed or made.notes or not made.lines else 0
+
+
+def _summary(made: Recording) -> str:
+    what = "lines of /proc" if made.source == PROC else "lines of tegrastats"
+    times = ", ".join(one.title for one in made.latencies) or "no times"
+    return f"{made.seconds:.1f} s, {len(made.lines)} {what}, {times}" + (", stopped" if made.stopped else "")
+
+
+def _ended(made: Recording) -> str:
+    code = made.exit_code or 0
+    return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
