@@ -47,6 +47,14 @@ class Machine:
         return self.folder / "state"
 
     @property
+    def links(self) -> Path:
+        """What a boot forgets."""
+        return self.folder / "run"
+
+    def boot(self) -> None:
+        shutil.rmtree(self.links, ignore_errors=True)
+
+    @property
     def command(self) -> list[str]:
         program = [sys.executable, "-m", "unina_runtime.compile.command"]
         places = {"--detector": "detector.toml", "--config": "compile.toml", "--l4t-release": "nv_tegra_release"}
@@ -55,7 +63,8 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join(filter(None, [str(self.folder / "lib"), os.environ.get("PYTHONPATH")]))
-        return {**os.environ, "STATE_DIRECTORY": str(self.state), "PYTHONPATH": path}
+        places = {"STATE_DIRECTORY": str(self.state), "RUNTIME_DIRECTORY": str(self.links)}
+        return {**os.environ, **places, "PYTHONPATH": path}
 
     def run(self, *flags: object) -> subprocess.CompletedProcess[str]:
         """In this process: what is tested starts a process often enough."""
@@ -63,6 +72,7 @@ class Machine:
         out, err, former = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
         with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
             patch.setenv("STATE_DIRECTORY", str(self.state))
+            patch.setenv("RUNTIME_DIRECTORY", str(self.links))
             code = main(arguments)
         signal.signal(signal.SIGTERM, former)
         return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
@@ -112,7 +122,7 @@ class Machine:
     @property
     def serving(self) -> Path | None:
         """The entry that the detector would take."""
-        link = self.state / "current" / "detector"
+        link = self.links / "detector"
         return link.resolve(strict=True) if link.is_symlink() else None
 
     @property

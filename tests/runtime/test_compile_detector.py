@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from compile_machine import Machine, make_machine
+from programs import run
 from service_process import ServiceProcess, make_frames, until
 from standin_dla import Dla
 
@@ -22,13 +23,9 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def arguments(machine: Machine) -> list[str]:
-    """The unit's ExecStart, with its variables, behind `unina-detector serve`."""
-    current = machine.state / "current" / "detector"
-    text = UNIT.read_text().replace("\\\n", " ").replace("@UNINA_CURRENT@", str(current))
+    """The unit's ExecStart, behind `unina-detector serve`."""
+    text = UNIT.read_text().replace("\\\n", " ").replace("@UNINA_MODEL@", str(machine.links / "detector"))
     text = text.replace("@UNINA_CONFIG@", str(machine.folder / "detector.toml")).replace("@UNINA_PLACES@", "")
-    for line in (current / "detector.env").read_text().splitlines():
-        name, _, value = line.partition("=")
-        text = text.replace(f"${{{name}}}", value)
     found = re.search(r"^ExecStart=\S+ serve (.*)$", text, re.MULTILINE)
     assert found
     return shlex.split(found[1])
@@ -75,3 +72,41 @@ def test_the_detector_takes_a_signed_bundle(tmp_path: Path, machine: Machine) ->
     machine.l4t(None)
     machine.good()
     assert served(machine, tmp_path / "sockets", make_frames(tmp_path / "frames"))
+
+
+def test_a_link_that_comes_to_point_elsewhere_is_followed_and_no_picture_is_lost(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Dla(monkeypatch, tmp_path / "report.txt")
+    device.plug_in()
+    first = machine.good()["served"]
+    source = f"images:{make_frames(tmp_path / 'frames')}?fps=50&loop=1"
+    (tmp_path / "sockets").mkdir()
+    with ServiceProcess(tmp_path / "sockets", *arguments(machine), "--source", source).wait_ready() as service:
+        assert service.status()["model"] == first
+        reader = service.connect()
+        machine.change_bundle(1)
+        second = machine.good()["served"]
+        until(lambda: service.status()["model"] == second, "the other model")
+        gpu = machine.good("--accelerator", "host")["served"]
+        until(lambda: service.status()["model"] == gpu, "another accelerator, by the same way")
+        assert service.status()["accelerator"] == "host" and service.status()["reloads"] == 2
+        messages = list(service.messages(reader, 100))
+        dropped = messages[-1]["drops"] - messages[0]["drops"]
+        assert messages[-1]["frame"] - messages[0]["frame"] == 99 + dropped
+        assert service.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "is not what unina-compile makes: a folder with a detector.env"),
+        ("UNINA_ACCELERATOR=npu\n", "detector.env: UNINA_ACCELERATOR: 'npu': this build has"),
+        ("UNINA_DLA=3\n", "detector.env: UNINA_DLA: '3': expected one of 0, 1, both"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_refused_in_one_line(tmp_path: Path, content: str | None, says: str) -> None:
+    if content is not None:
+        (tmp_path / "detector.env").write_text(content)
+    done = run("unina-detector", "serve", "--model", tmp_path, "--source", "images:x")
+    assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1, done.stderr

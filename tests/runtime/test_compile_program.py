@@ -8,10 +8,14 @@ import socket
 import stat
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from compile_machine import Machine, make_machine
+
+from unina_runtime.compile.store import Store
 
 L4T = "36.4.3"
 
@@ -150,7 +154,7 @@ def test_a_loadable_of_another_l4t_is_withdrawn_though_the_disk_is_full(
     machine.good()
     machine.l4t(36, "5.0")
 
-    def full(**_: object) -> str:
+    def full(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("unina_runtime.compile.store.tempfile.mkdtemp", full)
@@ -222,6 +226,70 @@ def test_a_full_disk_is_noticed_before_anything_is_written(machine: Machine) -> 
 def test_a_state_directory_that_cannot_be_written_is_said_in_one_line(machine: Machine) -> None:
     machine.state.write_text("a file")
     assert f"{machine.state}: cannot be written" in machine.bad(2)
+
+
+@pytest.fixture
+def read_only(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """As ext4 leaves a disk that it found damaged. (Permissions hold nobody up who runs tests as root.)"""
+    real = os.open
+
+    def opened(path: Any, flags: int, *rest: Any, **options: Any) -> int:
+        if flags & (os.O_CREAT | os.O_WRONLY | os.O_RDWR) and Path(path).is_relative_to(machine.state):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return real(path, flags, *rest, **options)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("it tries to write")
+
+    def cut() -> None:
+        monkeypatch.setattr(os, "open", opened)
+        monkeypatch.setattr(Store, "serve", refuse)
+        monkeypatch.setattr(Store, "withdraw", refuse)
+
+    return cut
+
+
+def test_on_a_read_only_disk_the_last_good_model_serves_and_it_is_said(
+    machine: Machine, read_only: Callable[[], None]
+) -> None:
+    served = Path(machine.good()["served"])
+    machine.boot()
+    machine.change_bundle(1)
+    read_only()
+    reason = machine.bad(2)
+    assert "Read-only file system" in reason and reason.endswith(f"{served.name} serves on")
+    assert machine.serving == served
+
+
+def test_on_a_read_only_disk_what_was_made_for_another_l4t_does_not_serve(
+    machine: Machine, read_only: Callable[[], None]
+) -> None:
+    machine.good()
+    machine.boot()
+    machine.l4t(36, "5.0")
+    read_only()
+    assert "nothing is compiled that could serve instead" in machine.bad(2)
+    assert machine.serving is None
+
+
+def test_after_a_boot_nothing_serves_before_somebody_has_looked(machine: Machine) -> None:
+    machine.good()
+    machine.boot()
+    assert machine.serving is None
+    machine.good()
+    assert machine.serving is not None
+
+
+def test_at_boot_what_was_accepted_serves_at_once_and_a_newer_bundle_waits(machine: Machine) -> None:
+    first = machine.good("--boot")
+    assert first["outcome"] == "compiled", "with nothing accepted there is nothing to wait for"
+    machine.boot()
+    machine.change_bundle(1)
+    waits = machine.good("--boot")
+    assert waits["outcome"] == "waits" and waits["served"] == first["served"]
+    assert str(machine.serving) == first["served"] and len(machine.compilations) == 1
+    machine.l4t(36, "5.0")
+    assert machine.good("--boot")["outcome"] == "compiled", "what serves is of another L4T"
 
 
 @pytest.mark.parametrize("damage", ["loadable", "bundle", "made"])

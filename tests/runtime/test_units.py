@@ -10,7 +10,7 @@ from installed_system import install_system
 from programs import run
 
 from unina_runtime.compile import command
-from unina_runtime.compile.store import CURRENT, ENVIRONMENT, PAYLOADS
+from unina_runtime.compile.store import ENVIRONMENT
 
 UNITS = ("unina-detector.service", "unina-detector@.service", "unina-compile.service", "unina-compile@.service")
 WORST = {"unina-detector": 2.0, "unina-compile": 3.0}
@@ -91,12 +91,11 @@ def test_what_the_detector_is_given_is_what_the_compiler_makes(stage: Path, dete
     assert Path("/var/lib") / values(made, "StateDirectory")[0] == command.STATE
     config = re.findall(r"--detector (\S+)", made)[0]
     assert config in served
-    current = f"{command.STATE / CURRENT / Path(config).stem}"
-    assert values(served, "EnvironmentFile") == values(served, "AssertPathExists") == [f"{current}/{ENVIRONMENT}"]
-    for name in ("bundle", PAYLOADS["dla0"], PAYLOADS["gpu"]):
-        assert f"{current}/{name} " in served
-    for variable in ("UNINA_ACCELERATOR", "UNINA_DLA"):
-        assert f"${{{variable}}}" in served
+    assert Path("/run") / values(made, "RuntimeDirectory")[0] == command.RUN
+    model = f"{command.RUN / Path(config).stem}"
+    assert values(served, "AssertPathExists") == [f"{model}/{ENVIRONMENT}"]
+    assert f" --model {model}" in values(served, "ExecStart")[0]
+    assert values(made, "RuntimeDirectoryPreserve") == ["yes"], "what a detector serves must outlive the unit"
     # Not wanted by the detector, whose restart would then wait for it
     assert values(served, "WantedBy") == values(made, "WantedBy") == ["multi-user.target"]
     assert values(served, "Wants") == values(served, "Requires") == []
@@ -115,8 +114,8 @@ def test_who_a_unit_runs_as_is_made_by_sysusers(stage: Path, unit: str) -> None:
 
 def test_two_detectors_have_nothing_in_common(stage: Path) -> None:
     text = unit_text(stage, "unina-detector@.service")
-    paths = [word for word in text.split() if "/run/unina" in word or "/current/" in word or "/etc/unina" in word]
-    assert len(paths) >= 9 and all("-%i" in path for path in paths)
+    paths = [word for word in text.split() if "/run/unina" in word or "/etc/unina" in word]
+    assert len(paths) >= 6 and all("-%i" in path for path in paths)
     assert values(text, "RuntimeDirectory") == ["unina-detector-%i"]
 
 

@@ -144,6 +144,10 @@ void set_source(Configuration& c, const std::string& text) {
 const std::vector<ConfigurationKey>& configuration_keys() {
   static const std::vector<ConfigurationKey> keys = {
       {"bundle", "DIR", "The model: a .unina directory", true, UNINA_TEXT(bundle)},
+      {"model", "DIR",
+       "What unina-compile made, instead of bundle, accelerator, dla and the files for it; a link "
+       "that comes to point elsewhere is followed",
+       true, UNINA_TEXT(model)},
       {"accelerator", "NAME", "What runs the network; auto takes the best there is", true,
        set_accelerator, [](const Configuration& c) { return c.accelerator; }},
       {"preprocess", "DEVICE", "What makes the network's input of a picture: cpu or gpu", true,
@@ -229,6 +233,13 @@ std::vector<DlaOptions> Configuration::dla_cores() const {
   if (!dla_loadable.empty()) loadables.push_back(dla_loadable);
   if (!dla1_loadable.empty()) loadables.push_back(dla1_loadable);
   return dla_options(dla, loadables, dla_timeout_ms, deterministic_semaphores);
+}
+
+const ConfigurationKey* find_configuration_key(std::string_view name) {
+  for (const ConfigurationKey& key : configuration_keys()) {
+    if (key.name == name) return &key;
+  }
+  return nullptr;
 }
 
 std::string flag_of(const ConfigurationKey& key) {

@@ -15,6 +15,8 @@
 namespace unina {
 
 struct Configuration {
+  std::string model;  // what unina-compile made; it says bundle, accelerator and what that runs
+  std::string model_taken;  // the folder that `model` led to
   std::string bundle;
   std::string accelerator = "auto";
   std::string preprocess = "cpu";
@@ -61,6 +63,8 @@ struct ConfigurationKey {
 };
 
 const std::vector<ConfigurationKey>& configuration_keys();
+// nullptr: there is none of that name.
+const ConfigurationKey* find_configuration_key(std::string_view name);
 std::string flag_of(const ConfigurationKey& key);
 
 // What the command line says: key to text.
@@ -69,6 +73,11 @@ using Flags = std::map<std::string, std::string>;
 // Defaults, then the file (none if empty), then the flags; checked as a whole. Throws Error naming
 // file and line, the value and what is expected; an unknown key comes with the nearest known one.
 Configuration read_configuration(const std::string& path, const Flags& flags);
+
+// The folder that a model's link leads to at present; "" where it leads nowhere.
+std::string model_folder(const std::string& model);
+// Sets what configuration.model stands for. Throws Error.
+void take_model(Configuration& configuration);
 
 // The keys that differ and may not change while the service runs; empty if none.
 std::vector<std::string> keys_for_restart(const Configuration& before, const Configuration& after);

@@ -120,18 +120,11 @@ class Line {
   std::size_t at_ = 0;
 };
 
-const ConfigurationKey* find_key(std::string_view name) {
-  for (const ConfigurationKey& key : configuration_keys()) {
-    if (key.name == name) return &key;
-  }
-  return nullptr;
-}
-
 void read_line(Line line, std::set<std::string>& seen, Configuration& configuration) {
   if (line.ended()) return;
   if (line.peek() == '[') throw Error("tables have no meaning here; keys stand by themselves");
   const std::string name = line.key();
-  const ConfigurationKey* key = find_key(name);
+  const ConfigurationKey* key = find_configuration_key(name);
   if (key == nullptr) {
     std::vector<std::string> known;
     for (const ConfigurationKey& one : configuration_keys()) known.emplace_back(one.name);
@@ -172,7 +165,7 @@ Configuration read_configuration(const std::string& path, const Flags& flags) {
   Configuration configuration;
   if (!path.empty()) read_file(path, configuration);
   for (const auto& [name, text] : flags) {
-    const ConfigurationKey* key = find_key(name);
+    const ConfigurationKey* key = find_configuration_key(name);
     if (key == nullptr) throw Error("unknown key " + printable(name));
     try {
       key->set(configuration, text);
@@ -180,6 +173,7 @@ Configuration read_configuration(const std::string& path, const Flags& flags) {
       throw Error(flag_of(*key) + ": " + error.what());
     }
   }
+  if (!configuration.model.empty()) take_model(configuration);
   const std::string where = path.empty() ? "configuration" : path;
   if (configuration.bundle.empty()) throw Error(where + ": needs bundle, the model (--bundle DIR)");
   if (configuration.source.empty()) {

@@ -53,7 +53,8 @@ Service::Service(ServiceOptions options)
   Detectors detectors =
       wait_for(std::async(std::launch::async, [this] { return make_detectors(configuration_); }));
   classes_ = detectors.manifest().classes;
-  names_ = names_of(detectors);
+  names_ = names_of(detectors, configuration_);
+  model_seen_ = configuration_.model_taken;
   metrics_.emplace(classes_);
   control_.emplace(configuration_.control, configuration_.mode_bits(),
                    configuration_.metrics_listen, handlers(), log_);
@@ -74,9 +75,9 @@ Service::~Service() {
   close(wake_);
 }
 
-Service::Names Service::names_of(const Detectors& detectors) {
+Service::Names Service::names_of(const Detectors& detectors, const Configuration& configuration) {
   return {detectors.manifest().name, detectors.interleaved->detector().accelerator_name(),
-          detectors.devices};
+          configuration.model_taken, detectors.devices};
 }
 
 CaptureOptions Service::capture_options(const Configuration& configuration) const {
@@ -105,6 +106,7 @@ void Service::begin_reload() {
   ready_told_ = false;
   try {
     const Configuration next = read_configuration(options_.file, options_.flags);
+    model_seen_ = next.model_taken;
     const std::vector<std::string> fixed = keys_for_restart(configuration_, next);
     if (!fixed.empty()) {
       throw Error(options_.file + ": " + join(fixed) + ": changes only by a restart");
@@ -135,7 +137,7 @@ void Service::end_reload() {
     }
     {
       const std::lock_guard<std::mutex> lock(names_mutex_);
-      names_ = names_of(detectors);
+      names_ = names_of(detectors, next);
     }
     pipeline_->replace(std::move(detectors), next);
     capture_->change(capture_options(next));
@@ -147,6 +149,16 @@ void Service::end_reload() {
   } catch (const std::exception& error) {
     refuse_reload(error.what());
   }
+}
+
+// An update lets the link point to another model: taken over like a SIGHUP's, once for each.
+void Service::follow_model() {
+  if (configuration_.model.empty() || reload_ || reload_wanted_) return;
+  std::string now = model_folder(configuration_.model);
+  if (now.empty() || now == model_seen_) return;
+  log_.info("reload", {{"model", now}});
+  model_seen_ = std::move(now);
+  reload_wanted_ = true;
 }
 
 void Service::refuse_reload(const char* reason) {
@@ -179,6 +191,7 @@ void Service::tick() {
   status_at_ = now;
   status_frames_ = frames;
   notify_.send("STATUS=" + status_line());
+  follow_model();
 }
 
 int Service::run() {

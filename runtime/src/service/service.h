@@ -59,11 +59,11 @@ class Service {
  private:
   using Clock = std::chrono::steady_clock;
   struct Names {
-    std::string bundle, accelerator;
+    std::string bundle, accelerator, model;
     std::vector<std::string> devices;
   };
 
-  static Names names_of(const Detectors& detectors);
+  static Names names_of(const Detectors& detectors, const Configuration& configuration);
   CaptureOptions capture_options(const Configuration& configuration) const;
   ControlHandlers handlers();
 
@@ -79,6 +79,7 @@ class Service {
   void begin_reload();
   void end_reload();
   void refuse_reload(const char* reason);
+  void follow_model();
   void tick();
   void feed_watchdog();
   std::string status_line() const;
@@ -105,6 +106,7 @@ class Service {
   std::atomic<bool> ready_{false};
   bool ready_told_ = true;  // systemd waits for a READY=1 until this is true
   bool reload_wanted_ = false;
+  std::string model_seen_;        // where configuration_.model led to, also if that was refused
   std::optional<Reload> reload_;  // under way
   std::atomic<double> frames_per_second_{0};
   Clock::time_point status_at_ = begin_;  // when frames_per_second_ was measured

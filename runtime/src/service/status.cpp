@@ -71,6 +71,7 @@ std::string Service::status_json() const {
   };
   return "{\"schema\": 1, \"state\": " + quoted(state) + ", \"status\": " + quoted(status_line()) +
          ", \"trouble\": " + quoted(trouble) + ", \"bundle\": " + quoted(called.bundle) +
+         ", \"model\": " + quoted(called.model) +
          ", \"accelerator\": " + quoted(called.accelerator) +
          ", \"devices\": " + quoted(joined(called.devices)) +
          format(", \"uptime_s\": %.1f, \"fps\": %.2f", up.count(), frames_per_second_.load()) +

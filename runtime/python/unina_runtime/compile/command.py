@@ -24,6 +24,7 @@ from unina_runtime.compile.verified_bundle import copy_verified
 from unina_runtime.compile.versions import L4T_RELEASE, TensorRt
 
 STATE = Path("/var/lib/unina/loadables")
+RUN = Path("/run/unina-compile")
 DETECTOR = Path("/etc/unina/detector.toml")
 POLICY = Path("/etc/unina/compile.toml")
 EXAMPLES = """examples:
@@ -83,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
     add("--instance", type=instance_name, metavar="NAME", help="which detector it is for (default: name of --detector)")
     add("--config", type=Path, metavar="FILE", help=f"how to compile (default: {POLICY}, if it is there)")
     add("--state", type=Path, metavar="DIR", help=f"where results go (default: $STATE_DIRECTORY, else {STATE})")
+    add("--run", type=Path, metavar="DIR", help=f"where the detector looks (default: $RUNTIME_DIRECTORY, else {RUN})")
+    add("--boot", action="store_true", help="let what was accepted serve; a newer bundle is for unina-update.service")
     add("--trust", type=Path, action="append", default=[], metavar="KEY.pub", help="take only what this key signed")
     add("--trtexec", metavar="PATH", help="TensorRT's compiler")
     add("--fallback", choices=FALLBACKS, help="if the DLA refuses")
@@ -117,11 +120,15 @@ def _job(arguments: argparse.Namespace) -> Job:
     config = arguments.config or (POLICY if POLICY.exists() else None)
     keys = ("trtexec", "fallback", "timeout_s", "memory_mb", "min_free_mb")
     policy = read_policy(config, {key: getattr(arguments, key) for key in keys})
-    state = arguments.state or Path(os.environ.get("STATE_DIRECTORY", "").split(":")[0] or STATE)
+    state = arguments.state or _of_systemd("STATE_DIRECTORY", STATE)
+    store = Store(state, arguments.run or _of_systemd("RUNTIME_DIRECTORY", state / "run" if arguments.state else RUN))
     trusted = TrustedKeys.of(arguments.trust, Path(policy.trusted_keys))
-    return Job(
-        wanted, policy, trusted, Store(state), arguments.l4t_release, arguments.tensorrt_version, arguments.force
-    )
+    asked, force, boot = arguments.tensorrt_version, arguments.force, arguments.boot
+    return Job(wanted, policy, trusted, store, arguments.l4t_release, asked, force, boot)
+
+
+def _of_systemd(variable: str, otherwise: Path) -> Path:
+    return Path(os.environ.get(variable, "").split(":")[0] or otherwise)
 
 
 def _dry_run(job: Job, *, as_json: bool) -> int:

@@ -11,3 +11,7 @@ class DlaRefused(Refused):
 
 class CannotSay(Exception):
     """Something that is needed to give an answer is missing or unreadable. Exit code 2."""
+
+
+class CannotWrite(CannotSay):
+    """The state directory is read-only, or its disk is."""

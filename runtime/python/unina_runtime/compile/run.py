@@ -1,13 +1,15 @@
 """One run: verify the bundle, look whether it is compiled for this machine, compile it if not, and let it be served."""
 
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unina_runtime.compile.configuration import Policy, Wanted
 from unina_runtime.compile.notify import status, tell
 from unina_runtime.compile.onnx_data import require_own_data
-from unina_runtime.compile.outcome import CannotSay, DlaRefused, Refused
+from unina_runtime.compile.outcome import CannotSay, CannotWrite, DlaRefused, Refused
 from unina_runtime.compile.signature import TrustedKeys
 from unina_runtime.compile.store import BUNDLE, HOST, NONE, PAYLOADS, Machine, Made, Refusal, Store, file_sha256
 from unina_runtime.compile.trtexec import Limits, Trtexec
@@ -43,11 +45,13 @@ class Job:
     tensorrt: TensorRt | None = None
     """None: trtexec is asked"""
     force: bool = False
+    boot: bool = False
+    """what was accepted serves at once; a newer bundle is unina-update.service's"""
 
 
 @dataclass(frozen=True)
 class Report:
-    """How a run ended. `outcome` is compiled, present, fallback, host, kept or nothing."""
+    """How a run ended. `outcome` is compiled, present, fallback, host, waits, kept or nothing."""
 
     outcome: str
     served: Path | None
@@ -60,20 +64,35 @@ class Report:
 def run(job: Job) -> Report:
     """Compiles and serves; whatever goes wrong leaves the last good one serving, if it is good for this machine.
 
-    Raises CannotSay only where the state directory itself cannot be used.
+    Raises CannotSay only where links for the detector cannot be written.
     """
     status("waiting for another unina-compile")
-    with job.store.locked():
-        machine = Machine(None, NONE)
-        core = job.wanted.core
-        try:
-            machine, core = look(job)
-            return _wanted(job, machine, core)
-        except (Refused, CannotSay) as error:
-            return _kept(job, machine, core, error)
-        except OSError as error:
-            reason = f"{error.filename or job.store.root}: {error.strerror or error}"
-            return _kept(job, machine, core, Refused(reason))
+    try:
+        with job.store.locked():
+            return guarded(job, _wanted)
+    except CannotWrite as error:
+        return guarded(job, _unwritable(error))
+
+
+def guarded(job: Job, way: Callable[[Job, Machine, str], Report]) -> Report:
+    """What `way` does with machine and core; where it fails, what still serves."""
+    machine = Machine(None, NONE)
+    core = job.wanted.core
+    try:
+        machine, core = look(job)
+        return way(job, machine, core)
+    except (Refused, CannotSay) as error:
+        return _kept(job, machine, core, error)
+    except OSError as error:
+        reason = f"{error.filename or job.store.root}: {error.strerror or error}"
+        return _kept(job, machine, core, Refused(reason))
+
+
+def _unwritable(error: CannotWrite) -> Callable[[Job, Machine, str], Report]:
+    def refuse(job: Job, machine: Machine, core: str) -> Report:
+        raise error
+
+    return refuse
 
 
 def look(job: Job) -> tuple[Machine, str]:
@@ -93,6 +112,10 @@ def _wanted(job: Job, machine: Machine, core: str) -> Report:
     name = job.wanted.bundle
     status(f"verifying {name}")
     bundle = verify_bundle(name, job.keys)
+    if job.boot and (accepted := _accepted(job, machine, core, bundle)):
+        job.store.serve(job.wanted.instance, accepted)
+        text = f"{accepted.name} serves; {name.name} is another one, which unina-update.service tries out"
+        return Report("waits", accepted, text, 0, job.store.read(accepted, job.keys), bundle.signed_by)
     if core == HOST:
         made = Made(bundle.sha256, NONE, NONE, HOST, "")
         entry = _present(job, made) or _make(job, bundle, made, None)
@@ -133,8 +156,19 @@ def _make_once(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt)
 
 
 def _ask(job: Job) -> TensorRt:
-    with job.store.workshop() as folder:
-        return Trtexec(Path(job.policy.trtexec)).tensorrt(folder)
+    with tempfile.TemporaryDirectory(prefix="unina-compile-") as folder:
+        return Trtexec(Path(job.policy.trtexec)).tensorrt(Path(folder))
+
+
+def _accepted(job: Job, machine: Machine, core: str, bundle: VerifiedBundle) -> Path | None:
+    """What serves already, where it is good for this machine and was made of another bundle than this."""
+    entry = job.store.target(job.wanted.instance)
+    made = job.store.read(entry, job.keys) if entry else None
+    if made is None or made.bundle_sha256 == bundle.sha256 or (made.core != core and not made.instead_of):
+        return None
+    if core != HOST:
+        machine = replace(machine, tensorrt=str(job.tensorrt or _ask(job)))
+    return entry if machine.suits(made) else None
 
 
 def _present(job: Job, made: Made) -> Path | None:
@@ -164,10 +198,16 @@ def _kept(job: Job, machine: Machine, core: str, error: Exception) -> Report:
     except (CannotSay, OSError):  # a full disk, too, leaves nobody to ask
         pass
     last = job.store.last_good(job.wanted.instance, machine, core, job.keys)
+    writable = not isinstance(error, CannotWrite)
     if last is None:
-        job.store.withdraw(job.wanted.instance)
+        job.store.offer(job.wanted.instance, None)
+        if writable:
+            job.store.withdraw(job.wanted.instance)
         return Report("nothing", None, f"{error}; nothing is compiled that could serve instead", code)
-    job.store.serve(job.wanted.instance, last)
+    if writable:
+        job.store.serve(job.wanted.instance, last)
+    else:
+        job.store.offer(job.wanted.instance, last)
     return Report("kept", last, f"{error}; {last.name} serves on", code, job.store.read(last, job.keys))
 
 

@@ -1,10 +1,13 @@
 """Where compiled models lie, so that power may fail at any moment: an entry is whole, or it is not there.
 
     <state>/<bundle>-<TensorRT>-<L4T>-<core>/   bundle/, loadable.bin or engine.plan, detector.env, made.json
-    <state>/current/<instance>                  link to the entry that a detector serves
+    <state>/current/<instance>                  link to the entry that was accepted for a detector
     <state>/previous/<instance>                 the one before, for going back without compiling
     <state>/refused/<instance>                  what it must not try again by itself: entry, limits, and why
     <state>/.work-*                             being made, or being removed; nobody reads it
+
+    <run>/<instance>                            link to the entry that the detector serves, in memory: at each boot
+                                                there is none until somebody has looked whether it is of this machine
 
 Everything is on the disk before a rename shows it, and links change by rename alone.
 """
@@ -14,14 +17,14 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from unina_runtime.compile.outcome import CannotSay, Refused
+from unina_runtime.compile.disk import replace_link, replace_text, to_disk, whole_to_disk
+from unina_runtime.compile.outcome import CannotSay, CannotWrite, Refused
 from unina_runtime.compile.signature import TrustedKeys
 from unina_runtime.compile.verified_bundle import verify_bundle
 
@@ -96,16 +99,18 @@ class Store:
     """The state directory."""
 
     root: Path
+    run: Path
+    """where links lie that a boot forgets"""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One run at a time; what a killed one left behind is removed. Raises CannotSay."""
+        """One run at a time; what a killed one left behind is removed. Raises CannotWrite."""
         try:
             for folder in (self.root, *(self.root / name for name in (CURRENT, PREVIOUS, REFUSED))):
                 folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            lock = os.open(self.root / ".lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise CannotSay(f"{self.root}: cannot be written: {error.strerror}; compiled models go there") from error
+            raise CannotWrite(f"{self.root}: cannot be written: {error.strerror}; compiled models go there") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for rest in self.root.glob(f"{WORK}*"):
@@ -139,27 +144,46 @@ class Store:
         for entry in draft.iterdir():
             if entry.name not in expected:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        _whole_to_disk(draft)
+        whole_to_disk(draft)
         target = self.root / made.key
         if target.exists():  # damaged, or --force
             self._discard(target)
         draft.rename(target)
-        _to_disk(self.root)
+        to_disk(self.root)
         return target
 
     def serve(self, instance: str, entry: Path) -> None:
         """Lets `current/<instance>` be this entry."""
         former = self.target(instance)
-        if former == entry:
-            return
-        if former is not None:
-            self._link(PREVIOUS, instance, former)
-        self._link(CURRENT, instance, entry)
+        if former != entry:
+            if former is not None:
+                self._link(PREVIOUS, instance, former)
+            self._link(CURRENT, instance, entry)
+        self.offer(instance, entry)
+
+    def offer(self, instance: str, entry: Path | None) -> None:
+        """Lets the detector serve this entry, or none, until the next boot."""
+        try:
+            self.run.mkdir(parents=True, exist_ok=True)
+            if entry is None:
+                (self.run / instance).unlink(missing_ok=True)
+            elif self.offered(instance) != entry:
+                replace_link(self.run / instance, self.root.absolute() / entry.name)
+        except OSError as error:
+            raise CannotSay(f"{self.run}: cannot be written: {error.strerror}; the detector looks there") from error
+
+    def offered(self, instance: str) -> Path | None:
+        """What `offer` was last called with since the boot."""
+        try:
+            return self.root / (self.run / instance).readlink().name
+        except OSError:
+            return None
 
     def withdraw(self, instance: str) -> None:
         """Lets a detector serve nothing."""
+        self.offer(instance, None)
         (self.root / CURRENT / instance).unlink(missing_ok=True)
-        _to_disk(self.root / CURRENT)
+        to_disk(self.root / CURRENT)
 
     def target(self, instance: str, where: str = CURRENT) -> Path | None:
         """What a link points to; None without one."""
@@ -178,9 +202,9 @@ class Store:
             return None
 
     def remember_refusal(self, instance: str, key: str, refusal: Refusal) -> None:
-        """What is lost of it in a power cut costs another try."""
+        """So that it is not tried at every boot."""
         lines = (key, str(refusal.memory_mb), str(refusal.output_mb), refusal.why)
-        (self.root / REFUSED / instance).write_text("\n".join(lines), encoding="utf-8")
+        replace_text(self.root / REFUSED / instance, "\n".join(lines))
 
     def prune(self) -> None:
         """Removes entries that no link names."""
@@ -196,6 +220,8 @@ class Store:
 
     def entries(self) -> list[Path]:
         """All entries, the newest first."""
+        if not self.root.is_dir():
+            return []
         found = [path for path in self.root.iterdir() if (path / MADE).is_file() and not path.name.startswith(".")]
         return sorted(found, key=lambda path: (path / MADE).stat().st_mtime_ns, reverse=True)
 
@@ -224,19 +250,14 @@ class Store:
         return None
 
     def _link(self, folder: str, instance: str, entry: Path) -> None:
-        place = self.root / folder
-        fresh = place / f".{instance}.new"
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(Path("..") / entry.name)
-        fresh.rename(place / instance)
-        _to_disk(place)
+        replace_link(self.root / folder / instance, Path("..") / entry.name)
 
     def _discard(self, entry: Path) -> None:
         """A rename first, so that half of an entry is never seen."""
         rest = Path(tempfile.mkdtemp(prefix=WORK, dir=self.root)) / "removed"
         with suppress(FileNotFoundError):
             entry.rename(rest)
-            _to_disk(self.root)
+            to_disk(self.root)
         shutil.rmtree(rest.parent, ignore_errors=True)
 
 
@@ -244,25 +265,3 @@ def file_sha256(path: Path) -> str:
     """Of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _whole_to_disk(folder: Path) -> None:
-    """Readable for the detector's user, unchangeable by accident, and on the disk."""
-    for place, folders, files in os.walk(folder, topdown=False):
-        for name in files:
-            path = Path(place) / name
-            path.chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)
-            _to_disk(path)
-        for name in folders:
-            (Path(place) / name).chmod(0o755)
-        _to_disk(Path(place))
-    folder.chmod(0o755)
-    _to_disk(folder)
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
