@@ -6,7 +6,7 @@ DATA ?=
 export KAS_WORK_DIR ?= $(HOME)/unina-image
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 setup: ## system packages, .venv, both Python packages, the C++ build
 	@./setup.sh
@@ -17,13 +17,19 @@ demo: setup ## synthetic cones (or DATA=…/data.yaml) to detections, into build
 test: setup lint ## everything that fits in 15 minutes
 	@cmake --build build/runtime -- --quiet
 	@ctest --test-dir build/runtime --output-on-failure --no-tests=error -j 2 | tail -n 4
-	@.venv/bin/python -m pytest -q tests -m "not long"
+	@.venv/bin/python -m pytest -q tests -m "not long and not device"
 
 test-long: setup ## sanitizers, fuzzing and soaks (about half an hour)
-	@./tests/runtime/sanitize.sh && ./tests/runtime/fuzz.sh && .venv/bin/python -m pytest -q tests -m long
+	@./tests/runtime/sanitize.sh && ./tests/runtime/fuzz.sh && .venv/bin/python -m pytest -q tests -m "long and not device"
 
 test-layers: setup ## the image's layers; with OE_SOURCES=folder of upstream clones, all of the build short of compiling
 	@.venv/bin/python -m pytest -q tests/layers $(if $(OE_SOURCES),,-m "not long")
+
+test-device: setup ## boots the service in an emulated ARM machine, with faults; fetches a Debian for ARM the first time
+	@.venv/bin/python -m pytest -q tests/device -m "not long"
+
+test-device-long: setup ## the same, with a hundred power cuts and an hour of serving
+	@.venv/bin/python -m pytest -q tests/device
 
 image-qemu: setup ## builds the image for an emulated ARM machine and runs it (hours, and 100 GB)
 	@mkdir -p $(KAS_WORK_DIR) && PATH="$(CURDIR)/.venv/bin:$$PATH" && kas build kas/qemuarm64.yml \
@@ -40,5 +46,5 @@ bench: setup ## engine speed beside ONNX Runtime and OpenVINO; with DATA=…, tr
 clean: ## removes build/ and .venv/
 	@rm -rf build .venv
 
-.PHONY: help setup demo test test-long test-layers image-qemu lint bench clean
+.PHONY: help setup demo test test-long test-layers test-device test-device-long image-qemu lint bench clean
 .DEFAULT_GOAL := help

@@ -1,0 +1,72 @@
+"""On the device: readers of the detector's socket, good ones and bad ones.
+
+reader.py SOCKET collect COUNT       prints COUNT messages
+reader.py SOCKET first SECONDS       waits for a socket and one message; prints the message
+reader.py SOCKET crowd COUNT         COUNT readers connect, take a message or none, and leave
+reader.py SOCKET deaf SECONDS        connects, never reads, and prints whether it was disconnected
+"""
+
+import json
+import socket
+import sys
+import time
+from contextlib import suppress
+
+MOST = 1 << 20
+
+
+def connect(path: str) -> socket.socket:
+    reader = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    reader.settimeout(60)
+    reader.connect(path)
+    return reader
+
+
+def collect(path: str, count: int) -> None:
+    with connect(path) as reader:
+        for _ in range(count):
+            message = reader.recv(MOST)
+            if not message:
+                raise SystemExit("the detector hung up")
+            sys.stdout.write(message.decode())
+
+
+def first(path: str, seconds: int) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        with suppress(OSError), connect(path) as reader:
+            if message := reader.recv(MOST):
+                sys.stdout.write(message.decode())
+                return
+        if time.monotonic() > end:
+            raise SystemExit(f"no message within {seconds} s")
+        time.sleep(0.1)
+
+
+def crowd(path: str, count: int) -> None:
+    served, present = 0, []
+    for number in range(count):
+        reader = connect(path)
+        if number % 50 == 0:  # some stay until they have read
+            served += bool(reader.recv(MOST))
+        if number % 3 == 0:  # some leave at once, others stay a while
+            reader.close()
+        else:
+            present.append(reader)
+        if len(present) > 30:
+            present.pop(0).close()
+    print(json.dumps({"readers": count, "served": served}))
+
+
+def deaf(path: str, seconds: int) -> None:
+    with connect(path) as reader:
+        time.sleep(seconds)
+        packets = 0
+        while reader.recv(MOST):
+            packets += 1
+        print(json.dumps({"disconnected": True, "left_in_the_socket": packets}))
+
+
+if __name__ == "__main__":
+    place, mode, number = sys.argv[1:]
+    {"collect": collect, "first": first, "crowd": crowd, "deaf": deaf}[mode](place, int(number))
