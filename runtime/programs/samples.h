@@ -11,6 +11,7 @@ class Samples {
   // The smallest sample that `percent` of all do not exceed (nearest rank); 0 without samples.
   double percentile(double percent) const;
   double mean() const;
+  const std::vector<double>& values() const { return values_; }
 
  private:
   std::vector<double> values_;

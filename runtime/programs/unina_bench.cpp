@@ -28,7 +28,7 @@ struct Options {
   std::string source;
   std::string size = "1280x720";
   int iterations = 200;
-  bool json = false, overhead = false;
+  bool json = false, overhead = false, samples = false;
 };
 
 constexpr int kWarmUp = 10;                // caches, page faults, clocks
@@ -182,6 +182,7 @@ void bench(const Options& options) {
                                 {"p95_ms", samples.percentile(95)},
                                 {"p99_ms", samples.percentile(99)},
                                 {"mean_ms", samples.mean()}};
+      if (options.samples) report["stages"][name]["samples_ms"] = samples.values();
     }
     std::printf("%s\n",
                 report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
@@ -226,6 +227,9 @@ int main(int argc, char** argv) {
   app.add_flag("--overhead", options.overhead,
                "Time the service around the network instead, from capture to publish, with an "
                "accelerator that computes nothing, beside one cv::resize of the same picture");
-  app.add_flag("--json", options.json, "Print the figures as JSON");
+  CLI::Option* json = app.add_flag("--json", options.json, "Print the figures as JSON");
+  app.add_flag("--samples", options.samples,
+               "With --json: the time of every frame, too, which unina-profile compares runs by")
+      ->needs(json);
   return unina::run_program(app, argc, argv, [&] { unina::bench(options); });
 }

@@ -46,6 +46,15 @@ def test_it_says_which_accelerator_it_timed_and_why(bundle: TinyBundle, loadable
     assert "on cudla-hybrid (a loadable for DLA core 0)" in table
 
 
+def test_the_times_of_every_frame_come_when_asked_for(bundle: TinyBundle) -> None:
+    stages = report(bundle, "--samples")["stages"]
+    assert all(len(stage["samples_ms"]) == ITERATIONS for stage in stages.values())
+    total = stages["total"]
+    assert total["mean_ms"] == pytest.approx(sum(total["samples_ms"]) / ITERATIONS)
+    assert "samples_ms" not in report(bundle)["stages"]["total"]
+    assert "--samples requires --json" in refuse("unina-bench", "--bundle", bundle.path, "--samples")
+
+
 @pytest.mark.parametrize("loadables", [1, 2])
 def test_both_cores_work_at_a_time_and_every_frame_is_timed(
     bundle: TinyBundle, loadable: Path, dla: Dla, loadables: int
