@@ -1,15 +1,22 @@
 """`unina-profile`: measures on the device, and tells it on one page."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from unina_runtime.profile.findings import find, read_operations
+from unina_runtime.profile.latency import read_latencies
 from unina_runtime.profile.outcome import CannotSay
+from unina_runtime.profile.page import page
 from unina_runtime.profile.record import Job, Signals, record
 from unina_runtime.profile.recording import PROC, Recording, read_recording
-from unina_runtime.profile.whole_file import check_place, write_json
+from unina_runtime.profile.regression import SLOWER, UNCLEAR
+from unina_runtime.profile.report import TOLERANCE, document, judge, read_baseline, with_samples
+from unina_runtime.profile.report_page import sections
+from unina_runtime.profile.whole_file import check_place, write_json, write_whole
 
 EXAMPLES = """examples:
   unina-profile record -o drive.json -- unina-bench --bundle cones.unina --iterations 20000 --json
@@ -22,6 +29,11 @@ RECORD = """Runs COMMAND with tegrastats beside it and writes both, joined by ti
 memory come from /proc. Ctrl-C is handed on to the command; what was recorded until then is written.
 Exit code: 0 recorded, and the command ended well or by your Ctrl-C; 1 recorded, but the command failed, or a part is
 missing (the message says which); 2 nothing was recorded.
+"""
+REPORT = """Writes one self-contained HTML page from a recording or a log of tegrastats. With --baseline, an earlier
+page or recording, it is told whether the run got slower, and how sure that is.
+Exit code: 0 written, and not slower; 1 written, and slower than the baseline; 2 nothing was written, or there is a
+baseline and it cannot be said (the page says why).
 """
 SHORTEST_MS, LONGEST_MS = 10, 60_000
 
@@ -55,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_record(commands)
+    _add_report(commands)
     return top
 
 
@@ -82,6 +95,41 @@ def _add_record(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     add("command", nargs="*", metavar="-- COMMAND", help="what to run; without it the whole log of --tegrastats")
     command.set_defaults(run=run_record)
+
+
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "report",
+        help="tell a recording on one HTML page",
+        description=REPORT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = command.add_argument
+    add("recording", type=Path, metavar="FILE", help="of unina-profile record, or a log of tegrastats")
+    add("-o", "--output", type=Path, metavar="FILE.html", help="the page (default: FILE with .html)")
+    add("--interval", type=_interval, default=1000, metavar="MS", help="between lines of a log without stamps (1000)")
+    add("--latency", type=Path, action="append", default=[], metavar="FILE", help="times that are not in the recording")
+    add("--estimate", type=Path, metavar="FILE", help="of unina-dla estimate --json: operations, for TOPS and TOPS/W")
+    add("--baseline", type=Path, metavar="FILE", help="an earlier page or recording to compare with")
+    add(
+        "--tolerance",
+        type=_tolerance,
+        default=TOLERANCE,
+        metavar="SHARE",
+        help=f"a change of p50 and p99 that does not matter (default: {TOLERANCE})",
+    )
+    add("--json", action="store_true", help="print the figures as JSON, too")
+    command.set_defaults(run=run_report)
+
+
+def _tolerance(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be from 0 to below 1; 0.02 is two per cent")
+    return share
 
 
 def _interval(text: str) -> int:
@@ -113,6 +161,27 @@ def run_record(arguments: argparse.Namespace) -> int:
     if failed:
         tell(f"{made.command[0]}: {_ended(made)}")
     return 1 if failed or made.notes or not made.lines else 0
+
+
+def run_report(arguments: argparse.Namespace) -> int:
+    """Returns the exit code; raises CannotSay."""
+    output: Path = arguments.output or arguments.recording.with_suffix(".html")
+    check_place(output)
+    recording = read_recording(arguments.recording, arguments.interval / 1000)
+    operations = read_operations(arguments.estimate) if arguments.estimate else None
+    found = find(recording, [read_latencies(path) for path in arguments.latency], operations)
+    baseline = read_baseline(arguments.baseline) if arguments.baseline else None
+    comparison = None if baseline is None else judge(found, baseline, arguments.tolerance)
+    told = document(found, baseline, comparison)
+    title = " ".join(recording.command) or arguments.recording.name
+    write_whole(output, page(title, list(sections(found, baseline, comparison)), with_samples(told, found)))
+    if arguments.json:
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+    tell(f"{output}: written")
+    if comparison is None:
+        return 0
+    tell(f"{comparison.verdict}: {comparison.why}")
+    return {SLOWER: 1, UNCLEAR: 2}.get(comparison.verdict, 0)
 
 
 def _summary(made: Recording) -> str:
