@@ -60,6 +60,7 @@ FILES:unina-compile += "\
     ${sysconfdir}/unina/compile.toml \
     ${sysconfdir}/unina/trusted-keys \
     ${systemd_system_unitdir}/unina-compile* \
+    ${systemd_system_unitdir}/unina-update* \
 "
 CONFFILES:unina-compile += "${sysconfdir}/unina/compile.toml"
 CONFFILES:unina-detector += "${sysconfdir}/unina/detector.toml"
@@ -69,13 +70,13 @@ USERADD_PACKAGES = "unina-detector"
 GROUPADD_PARAM:unina-detector = "--system render; --system unina; --system unina-compile"
 USERADD_PARAM:unina-detector = "\
     ${UNINA_USER} --gid unina unina; \
-    ${UNINA_USER} --gid unina-compile unina-compile \
+    ${UNINA_USER},unina --gid unina-compile unina-compile \
 "
-UNINA_USER = "--system --groups video,render --no-create-home --home-dir / --shell ${base_sbindir}/nologin"
+UNINA_USER = "--system --no-create-home --home-dir / --shell ${base_sbindir}/nologin --groups video,render"
 
 SYSTEMD_PACKAGES = "unina-detector unina-compile"
 SYSTEMD_SERVICE:unina-detector = "unina-detector.service"
-SYSTEMD_SERVICE:unina-compile = "unina-compile.service"
+SYSTEMD_SERVICE:unina-compile = "unina-compile.service unina-update.service unina-update.path"
 
 RDEPENDS:${PN} = "unina-detector"
 RDEPENDS:unina-compile = "\

@@ -34,12 +34,17 @@ SYSTEM = """
 /usr/lib/systemd/system/unina-compile@.service
 /usr/lib/systemd/system/unina-detector.service
 /usr/lib/systemd/system/unina-detector@.service
+/usr/lib/systemd/system/unina-update.path
+/usr/lib/systemd/system/unina-update.service
+/usr/lib/systemd/system/unina-update@.path
+/usr/lib/systemd/system/unina-update@.service
 /usr/lib/sysusers.d/unina.conf
 /usr/lib/tmpfiles.d/unina.conf
 /usr/lib/udev/rules.d/60-unina.rules
 /usr/share/doc/unina/examples/unina-detector-network.conf
 /usr/share/doc/unina/first-boot.md
 /usr/share/doc/unina/service.md
+/usr/share/doc/unina/update.md
 """
 PACKAGE = Path("/usr/share/unina/python/unina_runtime")
 
@@ -51,7 +56,7 @@ def test_what_a_machine_boots_with_is_laid_out_once(tmp_path: Path) -> None:
     assert stage_files(stage) == sorted([*SYSTEM.split(), str(PACKAGE / "__init__.py"), *modules])
     assert (stage / "etc/unina/trusted-keys").is_dir()
     assert (stage / "usr/bin/unina-compile").stat().st_mode & 0o111
-    assert all("@" not in name for name in stage_files(stage) if not name.endswith("@.service"))
+    assert all("@" not in name for name in stage_files(stage) if not name.endswith(("@.service", "@.path")))
 
 
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="no /usr/bin/python3, which unina-compile runs on")

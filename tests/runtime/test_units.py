@@ -10,10 +10,15 @@ from installed_system import install_system
 from programs import run
 
 from unina_runtime.compile import command
+from unina_runtime.compile.configuration import DEFAULT_BUNDLE
 from unina_runtime.compile.store import ENVIRONMENT
 
-UNITS = ("unina-detector.service", "unina-detector@.service", "unina-compile.service", "unina-compile@.service")
-WORST = {"unina-detector": 2.0, "unina-compile": 3.0}
+UNITS = (
+    *("unina-detector.service", "unina-detector@.service", "unina-compile.service", "unina-compile@.service"),
+    *("unina-update.service", "unina-update@.service"),
+)
+PATHS = ("unina-update.path", "unina-update@.path")
+WORST = {"unina-detector": 2.0, "unina-compile": 3.0, "unina-update": 3.0}
 HOST_UNITS = Path("/usr/lib/systemd/system")
 
 needs_analyze = pytest.mark.skipif(
@@ -28,9 +33,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stage = install_system(tmp_path_factory.mktemp("system"))
     for path in HOST_UNITS.glob("*.target"):
         shutil.copy(path, stage / "usr/lib/systemd/system" / path.name, follow_symlinks=True)
-    for program in ("unina-detector", "kill"):
-        (stage / "usr/bin" / program).write_text("#!/bin/sh\n")
-        (stage / "usr/bin" / program).chmod(0o755)
+    (stage / "bin").mkdir()
+    for program in ("usr/bin/unina-detector", "usr/bin/kill", "bin/sh"):
+        (stage / program).write_text("#!/bin/sh\n")
+        (stage / program).chmod(0o755)
     return stage
 
 
@@ -49,7 +55,7 @@ def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @needs_analyze
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [*UNITS, *PATHS])
 def test_systemd_has_nothing_to_say_about_a_unit(stage: Path, unit: str) -> None:
     done = analyze(f"--root={stage}", "--man=no", "verify", unit.replace("@.", "@front."))
     assert done.returncode == 0 and done.stderr.strip() == "", done.stderr
@@ -85,7 +91,7 @@ def test_the_compiler_has_every_flag_that_its_unit_gives(stage: Path, unit: str)
     assert command.parser().parse_args(rest).detector.parent == Path("/etc/unina")
 
 
-@pytest.mark.parametrize(("detector", "compiler"), [UNITS[0::2], UNITS[1::2]])
+@pytest.mark.parametrize(("detector", "compiler"), [UNITS[0:4:2], UNITS[1:4:2]])
 def test_what_the_detector_is_given_is_what_the_compiler_makes(stage: Path, detector: str, compiler: str) -> None:
     served, made = unit_text(stage, detector), unit_text(stage, compiler)
     assert Path("/var/lib") / values(made, "StateDirectory")[0] == command.STATE
@@ -106,10 +112,30 @@ def test_what_the_detector_is_given_is_what_the_compiler_makes(stage: Path, dete
 @pytest.mark.parametrize("unit", UNITS)
 def test_who_a_unit_runs_as_is_made_by_sysusers(stage: Path, unit: str) -> None:
     text, users = unit_text(stage, unit), (stage / "usr/lib/sysusers.d/unina.conf").read_text()
-    [user], [groups] = values(text, "User"), values(text, "SupplementaryGroups")
+    [user], groups = values(text, "User"), values(text, "SupplementaryGroups")
     assert re.search(rf"^u {user} ", users, re.MULTILINE)
-    for group in groups.split():
-        assert f"m {user} {group}\n" in users and f"g {group} " in users
+    for group in " ".join(groups).split():
+        assert f"m {user} {group}\n" in users and re.search(rf"^[gu] {group} ", users, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("update", "path", "compiler", "detector"), [(*UNITS[4:5], *PATHS[:1], UNITS[2], UNITS[0])])
+@pytest.mark.parametrize("instance", ["", "@%i"])
+def test_an_update_begins_when_a_bundle_comes_and_sees_what_the_compiler_sees(
+    stage: Path, update: str, path: str, compiler: str, detector: str, instance: str
+) -> None:
+    own = {name: name.replace(".", f"{instance[:1]}.") for name in (update, path, compiler, detector)}
+    text, made = unit_text(stage, own[update]), unit_text(stage, own[compiler])
+    of_instance = {name: name.replace(".", f"{instance}.") for name in own}
+    trigger = unit_text(stage, own[path])
+    assert values(trigger, "Unit") == [of_instance[update]]
+    assert values(trigger, "PathChanged") == [str(Path(DEFAULT_BUNDLE).parent)]
+    assert set(values(text, "After")[0].split()) == {of_instance[compiler], of_instance[detector]}
+    for key in ("User", "Group", "StateDirectory", "RuntimeDirectory", "BindPaths", "BindReadOnlyPaths", "DeviceAllow"):
+        assert values(text, key) == values(made, key), key
+    assert "unina" in values(text, "SupplementaryGroups"), "or it could not ask the detector"
+    config = re.findall(r"--detector (\S+)", made)[0]
+    assert values(text, "ExecStart") == [f"/usr/bin/unina-compile update --detector {config}"]
+    assert values(text, "RemainAfterExit") == [], "or the path unit would not start it again"
 
 
 def test_two_detectors_have_nothing_in_common(stage: Path) -> None:

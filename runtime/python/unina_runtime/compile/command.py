@@ -14,12 +14,15 @@ from types import FrameType
 from typing import Any, Never
 
 from unina_runtime.compile.configuration import DEFAULT_WANTED, FALLBACKS, instance_name, read_policy, read_wanted
+from unina_runtime.compile.install import install
 from unina_runtime.compile.notify import tell
+from unina_runtime.compile.onnx_data import require_own_networks
 from unina_runtime.compile.outcome import CannotSay, Refused
 from unina_runtime.compile.run import Job, Report, compilation, look, run
 from unina_runtime.compile.signature import TrustedKeys
 from unina_runtime.compile.store import BUNDLE, HOST, PAYLOADS, Made, Store
 from unina_runtime.compile.trtexec import Trtexec
+from unina_runtime.compile.update import rollback, update
 from unina_runtime.compile.verified_bundle import copy_verified
 from unina_runtime.compile.versions import L4T_RELEASE, TensorRt
 
@@ -27,8 +30,12 @@ STATE = Path("/var/lib/unina/loadables")
 RUN = Path("/run/unina-compile")
 DETECTOR = Path("/etc/unina/detector.toml")
 POLICY = Path("/etc/unina/compile.toml")
+ACTIONS = ("compile", "install", "update", "rollback")
 EXAMPLES = """examples:
-  unina-compile                                       as unina-compile.service runs it
+  unina-compile --boot                                as unina-compile.service runs it
+  unina-compile install cones.unina                   as root: gives the detector another model
+  unina-compile update                                as unina-update.service runs it
+  unina-compile rollback                              as root: back to the model before
   unina-compile --detector /etc/unina/detector-front.toml
   unina-compile --dry-run --bundle cones.unina        verify, and show what trtexec would be called with
   unina-compile --force                               compile again, also what is there or was refused
@@ -36,8 +43,9 @@ EXAMPLES = """examples:
 The bundle is verified first: every file by its hash, and its signature where a key is provisioned (*.pub in
 /etc/unina/trusted-keys, or --trust). What was compiled for another bundle, TensorRT, L4T or core is never used. If
 compiling fails, the last good one serves on. On a machine without a DLA there is nothing to compile.
-Exit code: 0 compiled, or already there, or nothing to compile; 1 the bundle was refused or compiling failed;
-2 can't say (no trtexec, no bundle, bad configuration). Page: docs/first-boot.md.
+Exit code: 0 compiled, installed, accepted, already there, or nothing to do; 1 the bundle was refused, compiling failed
+or the new model was rolled back; 2 can't say (no trtexec, no bundle, bad configuration). Pages: docs/first-boot.md,
+docs/update.md.
 """
 
 
@@ -51,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             tell(f"warning: {warning}")
         if arguments.dry_run:
             return _dry_run(job, as_json=arguments.json)
-        report = run(job)
+        report = _act(job, arguments)
     except Refused as error:
         tell(str(error))
         return 1
@@ -78,6 +86,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = top.add_argument
+    add("action", nargs="?", choices=ACTIONS, default=ACTIONS[0], help="compile and serve (the default), or see below")
+    add("source", nargs="?", type=Path, metavar="X.unina", help="what to install: a directory")
     add("--detector", type=Path, metavar="FILE", help=f"whose bundle and core to compile for (default: {DETECTOR})")
     add("--bundle", type=Path, metavar="DIR", help="a .unina directory, instead of the detector's")
     add("--accelerator", choices=tuple(PAYLOADS), help="instead of the detector's")
@@ -87,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     add("--run", type=Path, metavar="DIR", help=f"where the detector looks (default: $RUNTIME_DIRECTORY, else {RUN})")
     add("--boot", action="store_true", help="let what was accepted serve; a newer bundle is for unina-update.service")
     add("--trust", type=Path, action="append", default=[], metavar="KEY.pub", help="take only what this key signed")
+    add("--control", type=Path, metavar="SOCKET", help="the detector's (default: /run/unina-INSTANCE/control.sock)")
     add("--trtexec", metavar="PATH", help="TensorRT's compiler")
     add("--fallback", choices=FALLBACKS, help="if the DLA refuses")
     add("--timeout-s", type=int, metavar="S", help="for one compilation")
@@ -105,6 +116,19 @@ def _version(text: str) -> TensorRt:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not a version such as 10.3.0")
     return TensorRt(int(found[1]), int(found[2]), int(found[3]))
+
+
+def _act(job: Job, arguments: argparse.Namespace) -> Report:
+    if (arguments.action == "install") != (arguments.source is not None):
+        raise CannotSay("install takes a bundle, X.unina, and nothing else does")
+    if arguments.action == "install":
+        bundle, place = install(arguments.source, job.wanted.bundle, job.keys, job.policy.min_free_mb)
+        job.store.forgive(job.wanted.instance, bundle.sha256)
+        text = f"{place}: installed; unina-update.service compiles it and tries it out"
+        return Report("installed", None, text, signed_by=bundle.signed_by)
+    if arguments.action == "update":
+        return update(job, arguments.control or Path(f"/run/unina-{job.wanted.instance}/control.sock"))
+    return rollback(job) if arguments.action == "rollback" else run(job)
 
 
 def _job(arguments: argparse.Namespace) -> Job:
@@ -137,8 +161,9 @@ def _dry_run(job: Job, *, as_json: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="unina-compile-") as name:
         work = Path(name)
         bundle = copy_verified(job.wanted.bundle, job.keys, work / BUNDLE)
+        require_own_networks(bundle)
         document: dict[str, Any] = {
-            "bundle": str(bundle.path),
+            "bundle": str(job.wanted.bundle),
             "bundle_sha256": bundle.sha256,
             "signed_by": bundle.signed_by,
             "core": core,

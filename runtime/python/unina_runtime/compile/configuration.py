@@ -48,11 +48,19 @@ class Policy:
     """on the disk of the state directory, beyond what is about to be written"""
     trusted_keys: str = "/etc/unina/trusted-keys"
     """folder; with a *.pub in it only bundles that one of these keys signed are taken"""
+    trial_s: int = 60
+    """that a new model must serve well before it is accepted"""
+    starve_s: int = 5
+    """without a picture, while the source delivers: then it does not serve well"""
+    takeover_s: int = 60
+    """for the self-test, and for the detector to take a model over"""
+    detector: str = "/usr/bin/unina-detector"
+    """which makes the self-test"""
 
     def __post_init__(self) -> None:
         if self.fallback not in FALLBACKS:
             raise CannotSay(f"fallback: {self.fallback!r} is not one of {', '.join(FALLBACKS)}")
-        for name in ("timeout_s", "memory_mb", "min_free_mb"):
+        for name in ("timeout_s", "memory_mb", "min_free_mb", "trial_s", "starve_s", "takeover_s"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 30:
                 raise CannotSay(f"{name}: {value!r} is not a whole number above 0")

@@ -15,6 +15,7 @@ SCHEMA = 1
 MOST_MANIFEST_BYTES = 16 << 20
 MOST_FILE_BYTES = 1 << 30
 """of a file of a bundle; the networks that a DLA can hold are far smaller"""
+MOST_BUNDLE_BYTES = 4 << 30
 MOST_FILES = 1000
 AGAIN = "export or copy the bundle again"
 
@@ -61,6 +62,23 @@ class BorderTensor:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """An object of the self-test's picture."""
+
+    class_id: int
+    box: tuple[float, float, float, float]
+    """x0, y0, x1, y1 in the picture's pixels"""
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """A picture of the bundle, and what is to be found in it."""
+
+    picture: str
+    expected: tuple[Seen, ...]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """A manifest, as far as compiling goes."""
 
@@ -68,6 +86,14 @@ class Manifest:
     inputs: tuple[BorderTensor, ...]
     outputs: tuple[BorderTensor, ...]
     files: Mapping[str, BundleFile]
+    classes: tuple[str, ...]
+    max_detections: int
+    selftest: SelfTest | None
+
+    @property
+    def bytes(self) -> int:
+        """Of all files."""
+        return sum(file.bytes for file in self.files.values())
 
 
 def parse_manifest(content: bytes, origin: str) -> Manifest:
@@ -91,7 +117,9 @@ def parse_manifest(content: bytes, origin: str) -> Manifest:
         name = document["name"]
         tensors = [_tensor(entry, origin) for entry in document["tensors"]]
         files = {path: _file(path, entry, origin) for path, entry in document["files"].items()}
-    except (KeyError, TypeError, AttributeError) as error:
+        classes, most = tuple(map(str, document["classes"])), int(document["max_detections"])
+        selftest = _selftest(document["selftest"], files, origin) if "selftest" in document else None
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise Refused(f"{origin}: not a manifest as docs/bundle.md has it ({shown(error)}); {AGAIN}") from error
     if not isinstance(name, str):
         raise Refused(f"{origin}: name: {shown(name)} is not a text; {AGAIN}")
@@ -100,7 +128,24 @@ def parse_manifest(content: bytes, origin: str) -> Manifest:
     borders = {role: tuple(tensor for tensor in tensors if tensor.role == role) for role in ("input", "output")}
     if not borders["input"] or not borders["output"]:
         raise Refused(f"{origin}: tensors: a network has at least one input and one output; {AGAIN}")
-    return Manifest(name, borders["input"], borders["output"], files)
+    if (size := sum(file.bytes for file in files.values())) > MOST_BUNDLE_BYTES:
+        raise Refused(f"{origin}: files: have {size} bytes together, more than {MOST_BUNDLE_BYTES}; {AGAIN}")
+    return Manifest(name, borders["input"], borders["output"], files, classes, most, selftest)
+
+
+def _selftest(entry: Any, files: Mapping[str, BundleFile], origin: str) -> SelfTest:
+    picture = entry["picture"]
+    if picture not in files:
+        raise Refused(f"{origin}: selftest: picture: {shown(picture)} is not one of the files; {AGAIN}")
+    expected = []
+    for one in entry["expected"]:
+        x0, y0, x1, y1 = map(float, one["box"])
+        if not (-1e6 < x0 < x1 < 1e6 and -1e6 < y0 < y1 < 1e6):
+            raise Refused(f"{origin}: selftest: box: {shown(one['box'])} is not x0, y0, x1, y1 of a box; {AGAIN}")
+        expected.append(Seen(int(one["class_id"]), (x0, y0, x1, y1)))
+    if not expected:
+        raise Refused(f"{origin}: selftest: expected: nothing, so it would show nothing; {AGAIN}")
+    return SelfTest(picture, tuple(expected))
 
 
 def shown(value: object) -> str:

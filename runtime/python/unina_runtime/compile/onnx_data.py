@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from unina_runtime.compile.manifest import AGAIN
 from unina_runtime.compile.outcome import Refused
+from unina_runtime.compile.verified_bundle import VerifiedBundle
 
 HOLDERS: Mapping[str, Mapping[int, str]] = {
     "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto", 25: "FunctionProto"},
@@ -27,6 +28,13 @@ EXTERNAL_DATA, DATA_LOCATION = 13, 14
 """of TensorProto: where the data lies; and whether it does (0: in this file)"""
 DEEPEST = 64
 """graphs within graphs; a network for the DLA has none"""
+
+
+def require_own_networks(bundle: VerifiedBundle) -> None:
+    """The same for every ONNX file of a bundle. Raises Refused."""
+    for name in bundle.manifest.files:
+        if name.endswith(".onnx"):
+            require_own_data((bundle.path / name).read_bytes(), name)
 
 
 def require_own_data(content: bytes, origin: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unina_runtime.compile.configuration import Policy, Wanted
 from unina_runtime.compile.notify import status, tell
-from unina_runtime.compile.onnx_data import require_own_data
+from unina_runtime.compile.onnx_data import require_own_networks
 from unina_runtime.compile.outcome import CannotSay, CannotWrite, DlaRefused, Refused
 from unina_runtime.compile.signature import TrustedKeys
 from unina_runtime.compile.store import BUNDLE, HOST, NONE, PAYLOADS, Machine, Made, Refusal, Store, file_sha256
@@ -17,8 +17,6 @@ from unina_runtime.compile.trtexec_flags import (
     CACHE,
     GPU,
     LAYERS,
-    MODEL,
-    QDQ_MODEL,
     Compilation,
     calibration_for,
     fp16_layers,
@@ -51,7 +49,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Report:
-    """How a run ended. `outcome` is compiled, present, fallback, host, waits, kept or nothing."""
+    """How a run ended. `outcome`: compiled, present, fallback, host, waits, kept, nothing, updated or rolled back."""
 
     outcome: str
     served: Path | None
@@ -69,12 +67,17 @@ def run(job: Job) -> Report:
     status("waiting for another unina-compile")
     try:
         with job.store.locked():
-            return guarded(job, _wanted)
+            return serve_wanted(job)
     except CannotWrite as error:
-        return guarded(job, _unwritable(error))
+        return _guarded(job, _unwritable(error))
 
 
-def guarded(job: Job, way: Callable[[Job, Machine, str], Report]) -> Report:
+def serve_wanted(job: Job) -> Report:
+    """The same, for who holds the lock."""
+    return _guarded(job, _wanted)
+
+
+def _guarded(job: Job, way: Callable[[Job, Machine, str], Report]) -> Report:
     """What `way` does with machine and core; where it fails, what still serves."""
     machine = Machine(None, NONE)
     core = job.wanted.core
@@ -109,22 +112,51 @@ def look(job: Job) -> tuple[Machine, str]:
 
 
 def _wanted(job: Job, machine: Machine, core: str) -> Report:
-    name = job.wanted.bundle
-    status(f"verifying {name}")
-    bundle = verify_bundle(name, job.keys)
-    if job.boot and (accepted := _accepted(job, machine, core, bundle)):
+    bundle = _verified(job)
+    if job.boot and (accepted := accepted_entry(job, machine, core)) and job.store.of_another(accepted, bundle.sha256):
         job.store.serve(job.wanted.instance, accepted)
-        text = f"{accepted.name} serves; {name.name} is another one, which unina-update.service tries out"
+        why = job.store.rejection(job.wanted.instance, bundle.sha256[:32])
+        then = f"was rolled back: {why}" if why else "is another one, which unina-update.service tries out"
+        text = f"{accepted.name} serves; {bundle.path.name} {then}"
         return Report("waits", accepted, text, 0, job.store.read(accepted, job.keys), bundle.signed_by)
+    prepared = prepare(job, machine, core, bundle)
+    # The new one stands; only now what nobody serves goes.
+    job.store.serve(job.wanted.instance, prepared.entry)
+    job.store.prune()
+    made = job.store.read(prepared.entry, job.keys)
+    return Report(prepared.outcome, prepared.entry, prepared.text, 0, made, bundle.signed_by)
+
+
+def _verified(job: Job) -> VerifiedBundle:
+    status(f"verifying {job.wanted.bundle}")
+    return verify_bundle(job.wanted.bundle, job.keys)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An entry that stands and is whole; nobody serves it for that."""
+
+    outcome: str
+    entry: Path
+    text: str
+    bundle: VerifiedBundle
+
+
+def prepare(job: Job, machine: Machine, core: str, bundle: VerifiedBundle | None = None) -> Prepared:
+    """What serves the wanted bundle on this machine, compiled where it has to be. Raises Refused, CannotSay."""
+    bundle = bundle or _verified(job)
+    name = job.wanted.bundle
     if core == HOST:
         made = Made(bundle.sha256, NONE, NONE, HOST, "")
+        _require_not_rejected(job, made)
         entry = _present(job, made) or _make(job, bundle, made, None)
-        return _served(job, bundle, "host", entry, f"nothing to compile: {name.name} runs on the host accelerator")
+        return Prepared("host", entry, f"nothing to compile: {name.name} runs on the host accelerator", bundle)
     asked = job.tensorrt or _ask(job)
     made = Made(bundle.sha256, str(asked), machine.l4t, core, "")
     there = f"{name.name} for {core}, TensorRT {asked}, L4T {machine.l4t}"
+    _require_not_rejected(job, made)
     if present := _present(job, made):
-        return _served(job, bundle, "present", present, f"already compiled: {there}")
+        return Prepared("present", present, f"already compiled: {there}", bundle)
     began = time.monotonic()
     try:
         entry = _make_once(job, bundle, made, asked)
@@ -134,11 +166,19 @@ def _wanted(job: Job, machine: Machine, core: str) -> Report:
         stays = last is not None and not isinstance(error, DlaRefused)
         if core == GPU or job.policy.fallback != "gpu-engine" or stays:
             raise
-        tell(f"{there}: {error}; an engine for the GPU instead (fallback)")
         instead = replace(made, core=GPU, instead_of=str(error))
+        _require_not_rejected(job, instead)
+        tell(f"{there}: {error}; an engine for the GPU instead (fallback)")
         entry = _present(job, instead) or _make(job, bundle, instead, asked)
-        return _served(job, bundle, "fallback", entry, f"GPU engine in place of {there}: {error}")
-    return _served(job, bundle, "compiled", entry, f"compiled {there} in {time.monotonic() - began:.0f} s")
+        return Prepared("fallback", entry, f"GPU engine in place of {there}: {error}", bundle)
+    return Prepared("compiled", entry, f"compiled {there} in {time.monotonic() - began:.0f} s", bundle)
+
+
+def _require_not_rejected(job: Job, made: Made) -> None:
+    """What was tried out and rolled back does not come back by itself."""
+    why = "" if job.force else job.store.rejection(job.wanted.instance, made.key)
+    if why:
+        raise Refused(f"{why} (remembered; unina-compile install, or --force, tries again)")
 
 
 def _make_once(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt) -> Path:
@@ -160,11 +200,11 @@ def _ask(job: Job) -> TensorRt:
         return Trtexec(Path(job.policy.trtexec)).tensorrt(Path(folder))
 
 
-def _accepted(job: Job, machine: Machine, core: str, bundle: VerifiedBundle) -> Path | None:
-    """What serves already, where it is good for this machine and was made of another bundle than this."""
-    entry = job.store.target(job.wanted.instance)
+def accepted_entry(job: Job, machine: Machine, core: str, other: Path | None = None) -> Path | None:
+    """What was accepted for the detector (or `other`), if it is whole and good for this machine. Raises CannotSay."""
+    entry = other or job.store.target(job.wanted.instance)
     made = job.store.read(entry, job.keys) if entry else None
-    if made is None or made.bundle_sha256 == bundle.sha256 or (made.core != core and not made.instead_of):
+    if made is None or (made.core != core and not made.instead_of):
         return None
     if core != HOST:
         machine = replace(machine, tensorrt=str(job.tensorrt or _ask(job)))
@@ -180,13 +220,6 @@ def _present(job: Job, made: Made) -> Path | None:
         tell(f"{entry.name}: is damaged; made again")
         return None
     return entry
-
-
-def _served(job: Job, bundle: VerifiedBundle, outcome: str, entry: Path, text: str) -> Report:
-    """The new one stands; only now what nobody serves goes."""
-    job.store.serve(job.wanted.instance, entry)
-    job.store.prune()
-    return Report(outcome, entry, text, 0, job.store.read(entry, job.keys), bundle.signed_by)
 
 
 def _kept(job: Job, machine: Machine, core: str, error: Exception) -> Report:
@@ -220,6 +253,7 @@ def _make(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt | Non
         copy = copy_verified(bundle.path, job.keys, work / BUNDLE)
         if copy.sha256 != bundle.sha256:
             raise Refused(f"{bundle.path}: changed while it was read; run unina-compile again when it is complete")
+        require_own_networks(copy)
         if tensorrt is None:
             return job.store.publish(work, made)
         output = work / PAYLOADS[made.core]
@@ -244,8 +278,6 @@ def compilation(bundle: VerifiedBundle, work: Path, core: str, tensorrt: TensorR
     """trtexec's call for a bundle that lies in `work`; writes the calibration cache for it. Raises Refused."""
     files = bundle.manifest.files
     require_files(files, tensorrt, str(bundle.path))
-    model = QDQ_MODEL if tensorrt.strongly_typed else MODEL
-    require_own_data((work / BUNDLE / model).read_bytes(), model)
     layers: tuple[str, ...] = ()
     if not tensorrt.strongly_typed:
         cache = (work / BUNDLE / CACHE).read_bytes()

@@ -6,6 +6,8 @@
     <state>/refused/<instance>                  what it must not try again by itself: entry, limits, and why
     <state>/.work-*                             being made, or being removed; nobody reads it
 
+    <state>/rejected/<instance>                 what was tried out and rolled back: entry, and why
+    <state>/trial/<instance>                    what is being tried out: entry, and how often by now
     <run>/<instance>                            link to the entry that the detector serves, in memory: at each boot
                                                 there is none until somebody has looked whether it is of this machine
 
@@ -34,6 +36,8 @@ ENVIRONMENT = "detector.env"
 CURRENT = "current"
 PREVIOUS = "previous"
 REFUSED = "refused"
+REJECTED = "rejected"
+TRIAL = "trial"
 WORK = ".work-"
 HOST = "host"
 BOTH = "both"
@@ -106,7 +110,7 @@ class Store:
     def locked(self) -> Iterator[None]:
         """One run at a time; what a killed one left behind is removed. Raises CannotWrite."""
         try:
-            for folder in (self.root, *(self.root / name for name in (CURRENT, PREVIOUS, REFUSED))):
+            for folder in (self.root, *(self.root / name for name in (CURRENT, PREVIOUS, REFUSED, REJECTED, TRIAL))):
                 folder.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.root / ".lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -206,14 +210,53 @@ class Store:
         lines = (key, str(refusal.memory_mb), str(refusal.output_mb), refusal.why)
         replace_text(self.root / REFUSED / instance, "\n".join(lines))
 
+    def rejection(self, instance: str, key: str) -> str:
+        """Why this entry, or any of this bundle, was rolled back; "" if it was not."""
+        rejected, why = self._noted(REJECTED, instance)
+        return why if rejected == key or rejected.startswith(f"{key}-") else ""
+
+    def reject(self, instance: str, key: str, why: str) -> None:
+        """So that it does not come back by itself; a trial of it is over."""
+        replace_text(self.root / REJECTED / instance, f"{key}\n{why}")
+        self.end_trial(instance)
+
+    def forgive(self, instance: str, bundle_sha256: str) -> None:
+        """Somebody wants this bundle, whatever was found wrong with it."""
+        for folder in (REFUSED, REJECTED):
+            if self._noted(folder, instance)[0].startswith(f"{bundle_sha256[:32]}-"):
+                (self.root / folder / instance).unlink(missing_ok=True)
+
+    def trials(self, instance: str, key: str) -> int:
+        """How often this entry was tried out without an end."""
+        tried, count = self._noted(TRIAL, instance)
+        return int(count) if tried == key and count.isdecimal() else 0
+
+    def begin_trial(self, instance: str, key: str, count: int) -> None:
+        """Durable, before the detector sees it: what takes the whole machine down is not tried for ever."""
+        replace_text(self.root / TRIAL / instance, f"{key}\n{count}")
+
+    def end_trial(self, instance: str) -> None:
+        """Nothing is tried out for this detector."""
+        (self.root / TRIAL / instance).unlink(missing_ok=True)
+        to_disk(self.root / TRIAL)
+
+    def _noted(self, folder: str, instance: str) -> tuple[str, str]:
+        """First line and the rest; empty without a note."""
+        try:
+            key, _, rest = (self.root / folder / instance).read_text(encoding="utf-8").partition("\n")
+        except (OSError, ValueError):
+            return "", ""
+        return key, rest
+
     def prune(self) -> None:
-        """Removes entries that no link names."""
+        """Removes entries that no link and no trial names."""
         kept = {
             self.root / link.readlink().name
             for folder in (CURRENT, PREVIOUS)
             for link in (self.root / folder).iterdir()
             if link.is_symlink()
         }
+        kept |= {self.root / self._noted(TRIAL, path.name)[0] for path in (self.root / TRIAL).iterdir()}
         for entry in self.entries():
             if entry not in kept:
                 self._discard(entry)
@@ -238,6 +281,10 @@ class Store:
             return None
         return made if same and made.bundle_sha256 == bundle.sha256 and made.key == entry.name else None
 
+    def of_another(self, entry: Path, bundle_sha256: str) -> bool:
+        """Whether an entry was made of another bundle than this."""
+        return not entry.name.startswith(f"{bundle_sha256[:32]}-")
+
     def last_good(self, instance: str, machine: Machine, core: str, keys: TrustedKeys) -> Path | None:
         """What may serve while the wanted cannot: what serves now, what did before, else the newest.
 
@@ -245,7 +292,9 @@ class Store:
         """
         for entry in (self.target(instance), self.target(instance, PREVIOUS), *self.entries()):
             made = self.read(entry, keys) if entry is not None else None
-            if made is not None and machine.suits(made) and (made.core == core or made.instead_of):
+            if made is None or self.rejection(instance, made.key):
+                continue
+            if machine.suits(made) and (made.core == core or made.instead_of):
                 return entry
         return None
 

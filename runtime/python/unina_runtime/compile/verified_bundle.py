@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class VerifiedBundle:
     @property
     def bytes(self) -> int:
         """Of all its files, about."""
-        return sum(file.bytes for file in self.manifest.files.values())
+        return self.manifest.bytes
 
 
 def verify_bundle(path: Path, keys: TrustedKeys) -> VerifiedBundle:
@@ -70,7 +70,8 @@ def copy_verified(path: Path, keys: TrustedKeys, target: Path) -> VerifiedBundle
             except OSError as error:
                 raise Refused(f"{target}: cannot be written: {error.strerror}") from error
 
-        return _each_file(path, keys, write)
+        copied = _each_file(path, keys, write)
+    return replace(copied, path=target)
 
 
 def _each_file(path: Path, keys: TrustedKeys, take: Callable[[str, bytes], None]) -> VerifiedBundle:
