@@ -1,6 +1,6 @@
 """Parses our layers with BitBake's own code, without any other layer; a program, whose answer is JSON.
 
-    bitbake_parse.py LAYER... --overrides tegra234
+    bitbake_parse.py LAYER... --overrides tegra234 --beside swupdate
 
 The package `bitbake-setup` carries BitBake's library but not its programs. Every class is empty and nothing is
 resolved: what is held true is that the files are BitBake's language and what the variables come to. BitBake is
@@ -47,6 +47,7 @@ prefix = "/usr"
 bindir = "/usr/bin"
 sbindir = "/usr/sbin"
 libdir = "/usr/lib"
+libexecdir = "/usr/libexec"
 nonarch_libdir = "/usr/lib"
 nonarch_base_libdir = "/usr/lib"
 base_sbindir = "/usr/sbin"
@@ -68,7 +69,7 @@ def scratch(folder: Path, layers: list[Path]) -> None:
     (folder / "conf" / "bitbake.conf").write_text(CONFIGURATION)
     names = {"base", "native", "nativesdk"}
     for layer in layers:
-        for path in [*layer.glob("recipes-*/**/*"), *layer.glob("conf/**/*")]:
+        for path in [*layer.glob("**/recipes-*/**/*"), *layer.glob("conf/**/*")]:
             if path.suffix in (".bb", ".bbappend", ".inc", ".conf"):
                 text = path.read_text()
                 for found in re.findall(r"^inherit +(.*)$", text, re.MULTILINE):
@@ -96,6 +97,16 @@ def with_layers(data: "bb.data_smart.DataSmart", layers: list[Path]) -> "bb.data
         data = bb.parse.handle(str(layer / "conf" / "layer.conf"), data, True)
         data.expandVarref("LAYERDIR")
     return data
+
+
+def patterns(data: "bb.data_smart.DataSmart", beside: list[str]) -> list[str]:
+    """Where recipes are looked for, with what a layer has only beside others (BBFILES_DYNAMIC)."""
+    found = data.getVar("BBFILES").split()
+    for entry in (data.getVar("BBFILES_DYNAMIC") or "").split():
+        collection, _, pattern = entry.partition(":")
+        if collection in beside:
+            found.append(pattern)
+    return found
 
 
 def values(data: "bb.data_smart.DataSmart", keep: "re.Pattern[str]") -> dict[str, str]:
@@ -127,18 +138,19 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("layers", nargs="+", type=lambda text: Path(text).resolve())
     parser.add_argument("--overrides", default="")
+    parser.add_argument("--beside", nargs="*", default=[], help="names of other layers that are taken to be there")
     arguments = parser.parse_args()
     os.environ.setdefault("BBPATH", "")
     interesting = re.compile(
         r"^(SUMMARY|DESCRIPTION|HOMEPAGE|LICENSE|LIC_FILES_CHKSUM|SRC_URI|FILESPATH|S|DEPENDS|PACKAGE|IMAGE|UNINA|USERADD|"
-        r"GROUPADD|SYSTEMD|EXTRA_OECMAKE|RDEPENDS|RRECOMMENDS|FILES|REQUIRED|COMPATIBLE|PN|BP|WORKDIR|OVERLAYFS)"
+        r"GROUPADD|SYSTEMD|SWUPDATE|EXTRA_OECMAKE|RDEPENDS|RRECOMMENDS|FILES|REQUIRED|COMPATIBLE|PN|BP|WORKDIR|OVERLAYFS)"
     )
     answer = {"recipes": {}, "machines": {}, "distros": {}, "layers": {}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         scratch(folder, arguments.layers)
         data = with_layers(fresh(folder, arguments.overrides), arguments.layers)
-        files = [path for pattern in data.getVar("BBFILES").split() for path in sorted(bb.utils.glob.glob(pattern))]
+        files = [path for pattern in patterns(data, arguments.beside) for path in sorted(bb.utils.glob.glob(pattern))]
         answer["layers"] = {key: data.getVar(key) for key in set(data) if re.match("^(BBFILE|LAYER|BBLAYER)", key)}
         appends = [path for path in files if path.endswith(".bbappend")]
         used = set()

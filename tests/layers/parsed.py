@@ -17,11 +17,16 @@ TIMEOUT_S = 120
 
 
 @functools.cache
-def parsed(overrides: str = "", layers: tuple[Path, ...] = tuple(LAYERS)) -> dict[str, Any]:
-    """Recipes, machines, distros and layers, each a name and its variables; skips where there is no BitBake."""
+def parsed(
+    overrides: str = "", layers: tuple[Path, ...] = tuple(LAYERS), beside: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Recipes, machines, distros and layers, each a name and its variables; skips where there is no BitBake.
+
+    `beside` names layers of others that are taken to be there, for what ours have only then.
+    """
     if importlib.util.find_spec("bb") is None:
         pytest.skip("no BitBake: pip install -r tests/layers/requirements.txt (make setup does)")
-    command = [sys.executable, str(PROGRAM), *map(str, layers), f"--overrides={overrides}"]
+    command = [sys.executable, str(PROGRAM), *map(str, layers), f"--overrides={overrides}", "--beside", *beside]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)

@@ -12,7 +12,7 @@ import yaml
 from parsed import ROOT, parsed
 
 TOPS = ["orin-agx", "orin-agx-dev", "orin-nx", "qemuarm64"]
-OVERLAYS = sorted(path.stem for path in (ROOT / "kas" / "opt").glob("*.yml"))
+OVERLAYS = sorted(path.stem for path in (ROOT / "kas" / "opt").glob("*.yml") if ".lock" not in path.name)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -42,6 +42,14 @@ def resolved(work: Path, config: str) -> dict[str, Any]:
     return answer
 
 
+def assert_pinned(answer: dict[str, Any]) -> set[str]:
+    """Every repository that is fetched has its commit; their names."""
+    fetched = {name for name, repo in answer["repos"].items() if "url" in repo}
+    for name in fetched:
+        assert COMMIT.fullmatch(answer["overrides"]["repos"][name]["commit"]), name
+    return fetched
+
+
 def test_every_file_is_tried_here() -> None:
     assert sorted(path.stem for path in (ROOT / "kas").glob("*.yml") if ".lock" not in path.name) == TOPS
     used = " ".join(path.read_text() for path in (ROOT / "kas").rglob("*.yml"))
@@ -52,10 +60,7 @@ def test_every_file_is_tried_here() -> None:
 @pytest.mark.parametrize("top", TOPS)
 def test_what_is_fetched_is_pinned_to_a_commit(top: str, tmp_path: Path) -> None:
     answer = resolved(tmp_path / "work", f"kas/{top}.yml")
-    fetched = {name: repo for name, repo in answer["repos"].items() if "url" in repo}
-    assert {"bitbake", "openembedded-core", "meta-openembedded"} <= fetched.keys()
-    for name in fetched:
-        assert COMMIT.fullmatch(answer["overrides"]["repos"][name]["commit"]), name
+    assert {"bitbake", "openembedded-core", "meta-openembedded"} <= assert_pinned(answer)
 
 
 def test_all_locks_pin_the_same_commits() -> None:
@@ -93,9 +98,11 @@ def test_every_overlay_goes_with_the_product(overlay: str, tmp_path: Path) -> No
     assert answer["target"] == "unina-image"
     used = yaml.safe_load((ROOT / "kas" / "opt" / f"{overlay}.yml").read_text())
     for name in used.get("env", {}):
-        text = " ".join(path.read_text() for path in (ROOT / "recipes-ai").rglob("*.bb"))
+        recipes = [*(ROOT / "recipes-ai").rglob("*.bb"), *(ROOT / "meta-unina-dla").rglob("*.bb")]
+        text = " ".join(path.read_text() for path in recipes)
         headers = " ".join(used.get("local_conf_header", {}).values())
         assert name in text or name in headers, f"{name}: nothing reads it"
+    assert_pinned(answer)
 
 
 def test_a_word_that_kas_does_not_know_is_found(tmp_path: Path) -> None:

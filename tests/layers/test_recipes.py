@@ -24,6 +24,8 @@ EXPECTED = {
     "unina-system",
     "unina-trusted-key",
 }
+# What meta-unina-dla has only beside the layer of that name (dynamic-layers/).
+BESIDE = {"swupdate": {"unina-fleet", "unina-swu"}}
 # Rules of oelint-adv that say nothing here:
 SUPPRESSED = [
     "oelint.var.bbclassextend",  # software for a car has no native form
@@ -36,6 +38,10 @@ SUPPRESSED = [
 
 def recipe_files() -> list[Path]:
     return sorted(path for layer in LAYERS for path in layer.glob("recipes-*/*/*.bb*"))
+
+
+def dynamic_files() -> list[Path]:
+    return sorted((ROOT / "meta-unina-dla" / "dynamic-layers").glob("*/recipes-*/*/*.bb*"))
 
 
 def names(overrides: str) -> dict[str, dict[str, str]]:
@@ -51,6 +57,20 @@ def test_bitbake_reads_every_recipe_and_append(overrides: str) -> None:
     read = {recipe["file"] for recipe in answer["recipes"].values()}
     read |= {append for recipe in answer["recipes"].values() for append in recipe["appends"]}
     assert read == {str(path) for path in recipe_files()}
+
+
+@pytest.mark.parametrize("layer", BESIDE)
+def test_what_is_for_another_layer_is_read_with_it_and_only_then(layer: str) -> None:
+    answer = parsed(ORIN, beside=(layer,))
+    added = {stem: one for stem, one in answer["recipes"].items() if stem.partition("_")[0] not in EXPECTED}
+    assert {stem.partition("_")[0] for stem in added} == BESIDE[layer]
+    assert answer["warnings"] == []
+    read = {one["file"] for one in added.values()} | set(answer["appends_without_a_recipe"])
+    assert read == {str(path) for path in dynamic_files()}
+    for recipe in added.values():
+        assert recipe["COMPATIBLE_MACHINE"] == "(tegra)"
+        for path in local_files(recipe):
+            assert path.is_relative_to(ROOT)
 
 
 def test_the_root_layer_can_be_read_without_the_one_for_jetsons() -> None:
@@ -94,10 +114,12 @@ def test_every_recipe_states_what_it_is_and_its_licence() -> None:
 
 def test_the_layers_scan_recipes_only() -> None:
     """A new .bb under model-tools/ or tests/ is nobody's recipe."""
-    for pattern in parsed("")["layers"]["BBFILES"].split():
+    layers = parsed("")["layers"]
+    dynamic = [entry.partition(":")[2] for entry in layers["BBFILES_DYNAMIC"].split()]
+    for pattern in [*layers["BBFILES"].split(), *dynamic]:
         assert "**" not in pattern
         rest = pattern.removeprefix(str(ROOT / "meta-unina-dla")).removeprefix(str(ROOT))
-        assert re.fullmatch(r"/recipes-\*/\*/\*\.bb(append)?", rest), pattern
+        assert re.fullmatch(r"(/dynamic-layers/swupdate)?/recipes-\*/\*/\*\.bb(append)?", rest), pattern
 
 
 def test_no_layer_is_a_distribution_and_a_board_at_once() -> None:
@@ -198,6 +220,11 @@ def test_oelint_has_nothing_to_say() -> None:
     suppress = [argument for rule in SUPPRESSED for argument in ("--suppress", rule)]
     command = [str(program), "--release", "scarthgap", "--quiet", "--constantmods", f"+{constants}", *suppress]
     done = subprocess.run(
-        [*command, *map(str, recipe_files())], capture_output=True, text=True, check=False, timeout=120, cwd=ROOT
+        [*command, *map(str, recipe_files() + dynamic_files())],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=ROOT,
     )
     assert done.returncode == 0, done.stdout + done.stderr

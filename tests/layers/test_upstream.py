@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from parsed import ROOT
-from upstream import CORE, OPEN, OUR_LAYERS, TEGRA, Build, copy_checkout, prepared, sources
+from upstream import CORE, OPEN, OUR_LAYERS, TEGRA, Build, clone, copy_checkout, prepared, sources
 
 pytestmark = pytest.mark.long
 
@@ -43,6 +43,12 @@ BBFILE_PATTERN_IGNORE_EMPTY_tegra-community = "1"
 """
 
 
+# Of meta-swupdate, what appends to recipes that are masked.
+MASKED_SWUPDATE = """
+BBMASK += "/meta-swupdate/recipes-core/ /meta-swupdate/recipes-graphics/"
+"""
+
+
 def build(machine: str) -> Build:
     layers = [CORE, *OPEN, *TEGRA, "unina-ai", "unina-dla"] if machine in MACHINES else [CORE, *OPEN, "unina-ai"]
     return prepared(machine, machine, layers)
@@ -73,6 +79,16 @@ def test_our_recipes_are_read_with_upstreams_classes_and_machines_without_a_word
     assert 'USE_REDUNDANT_FLASH_LAYOUT="1"' in values and "_rootfs_ab.xml" in values
 
 
+def test_what_is_for_swupdate_is_read_beside_it_without_a_word() -> None:
+    """Quick, as the one above."""
+    layers = [CORE, *OPEN, *TEGRA, clone("meta-swupdate"), "unina-ai", "unina-dla"]
+    one = prepared("masked-swupdate", ORIN, layers, local=MASKED + MASKED_SWUPDATE)
+    done = one.run("bitbake -p")
+    output = done.stdout + done.stderr
+    assert re.search(r"\b0 skipped, \d+ masked, 0 errors", output), output[-4000:]
+    assert not re.search("WARNING|ERROR", output), output[-4000:]
+
+
 @pytest.mark.parametrize("machine", [ORIN, NX, "qemuarm64"])
 def test_every_recipe_of_all_layers_is_read_without_a_word_about_ours(machine: str) -> None:
     one = build(machine)
@@ -95,6 +111,21 @@ def test_the_development_image_has_the_vendors_bindings() -> None:
     assert {"python3-pycuda", "python3-tensorrt", "openssh", "python3-unina-runtime"} <= recipes_of(
         "unina-image-dev", ORIN
     )
+
+
+def test_with_swupdate_image_and_update_resolve() -> None:
+    """kas/opt/swupdate.yml; the firmware that goes with an update is built for it."""
+    overlay = yaml.safe_load((ROOT / "kas" / "opt" / "swupdate.yml").read_text())
+    layers = [CORE, *OPEN, *TEGRA, clone("meta-swupdate"), "unina-ai", "unina-dla"]
+    one = prepared("orin-swupdate", ORIN, layers, local=overlay["local_conf_header"]["swupdate"])
+    done = one.run("bitbake -g unina-image unina-swu")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-4000:]
+    assert complaints(output, one.checkout) == []
+    recipes = set((one.folder / "pn-buildlist").read_text().split())
+    wanted = {"efivar", "swupdate", "tegra-redundant-boot", "tegra-uefi-capsules", "unina-fleet", "unina-swu"}
+    assert recipes >= OURS | wanted, wanted - recipes
+    assert "lua" not in recipes
 
 
 def test_the_emulated_image_resolves_without_anything_of_a_jetson() -> None:
@@ -127,17 +158,23 @@ def test_yocto_check_layer_takes_both(layer: str) -> None:
     assert re.search(rf"INFO: {path.name} \.\.\. PASS", output), output[-6000:]
 
 
-def test_kas_checks_out_the_pinned_commits_from_clones_and_finds_nothing_to_lock(tmp_path: Path) -> None:
+@pytest.mark.parametrize("overlay", ["", "swupdate"])
+def test_kas_checks_out_the_pinned_commits_from_clones_and_finds_nothing_to_lock(overlay: str, tmp_path: Path) -> None:
     clones, checkout, work = sources(), tmp_path / "checkout", tmp_path / "work"
     copy_checkout(checkout)
     work.mkdir()
     git = ["git", "-C", str(checkout), "-c", "user.name=test", "-c", "user.email=test@example.org"]
     for words in (["init", "-q"], ["add", "--all", "--force"], ["commit", "-q", "--message", "as it is"]):
         subprocess.run([*git, *words], check=True)
+    files, locks = ["include/repos.yml", "include/orin.yml"], ["orin-agx.lock.yml"]
+    added = f":kas/opt/{overlay}.yml" if overlay else ""
+    if overlay:
+        files.append(f"opt/{overlay}.yml")
+        locks.append(f"opt/{overlay}.lock.yml")
     urls = {
-        name: repo["url"]
-        for file in ("repos", "orin")
-        for name, repo in yaml.safe_load((ROOT / "kas" / "include" / f"{file}.yml").read_text())["repos"].items()
+        clone(name): repo["url"]
+        for file in files
+        for name, repo in yaml.safe_load((ROOT / "kas" / file).read_text())["repos"].items()
         if "url" in repo
     }
     mirrors = "\n".join(f"{url}$ file://{clones / name}" for name, url in urls.items())
@@ -147,7 +184,9 @@ def test_kas_checks_out_the_pinned_commits_from_clones_and_finds_nothing_to_lock
         done = subprocess.run(
             [str(program), *words],
             cwd=checkout,
-            env=os.environ | {"KAS_WORK_DIR": str(work), "KAS_PREMIRRORS": mirrors, "KAS_CLONE_DEPTH": "1"},
+            env=os.environ
+            | {"KAS_WORK_DIR": str(work), "KAS_PREMIRRORS": mirrors, "KAS_CLONE_DEPTH": "1"}
+            | {"UNINA_UPDATE_CERT": ""},
             capture_output=True,
             text=True,
             check=False,
@@ -156,15 +195,20 @@ def test_kas_checks_out_the_pinned_commits_from_clones_and_finds_nothing_to_lock
         assert done.returncode == 0, done.stderr
         return done.stderr
 
-    kas("checkout", "kas/orin-agx.yml")
-    pins = yaml.safe_load((ROOT / "kas" / "orin-agx.lock.yml").read_text())["overrides"]["repos"]
+    kas("checkout", f"kas/orin-agx.yml{added}")
+    pins = {
+        name: entry
+        for lock in locks
+        for name, entry in yaml.safe_load((ROOT / "kas" / lock).read_text())["overrides"]["repos"].items()
+    }
+    assert pins.keys() == urls.keys()
     for name, entry in pins.items():
         head = subprocess.run(
             ["git", "-C", str(work / name), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
         )
         assert head.stdout.strip() == entry["commit"], name
     for top in sorted((ROOT / "kas").glob("*.yml")):
-        if not top.name.endswith(".lock.yml"):
-            assert "No floating repos found" in kas("lock", f"kas/{top.name}"), top.name
+        if not top.name.endswith(".lock.yml") and (not added or top.name.startswith("orin")):
+            assert "No floating repos found" in kas("lock", f"kas/{top.name}{added}"), top.name
     changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
     assert changed.stdout == ""

@@ -50,6 +50,13 @@ def sources() -> Path:
     return folder
 
 
+def clone(name: str) -> str:
+    """A clone that only an overlay needs. Skips without it."""
+    if not (sources() / name).is_dir():
+        pytest.skip(f"OE_SOURCES={sources()}: without {name}, which an overlay of kas/opt/ needs")
+    return name
+
+
 def as_builder() -> list[str]:
     """What to put before a command so that an ordinary account runs it."""
     if os.geteuid() != 0:
