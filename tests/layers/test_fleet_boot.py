@@ -32,7 +32,7 @@ class Car:
     def __init__(self, folder: Path, slot: int = 1) -> None:
         self.folder = folder
         self.fleet = folder / "fleet"
-        self.fleet.mkdir()
+        self.trial = folder / "unina-trial"
         (folder / "bin").mkdir()
         for name, text in STAND_INS.items():
             (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
@@ -45,7 +45,13 @@ class Car:
 
     def run(self, script: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         (self.folder / "calls").write_text("")
-        settings = {"UNINA_FLEET_DIR": str(self.fleet), "UNINA_HEALTHY_S": "3", "UNINA_TRIAL_S": "12", **environment}
+        settings = {
+            "UNINA_FLEET_DIR": str(self.fleet),
+            "UNINA_TRIAL": str(self.trial),
+            "UNINA_HEALTHY_S": "3",
+            "UNINA_TRIAL_S": "12",
+            **environment,
+        }
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
         return subprocess.run(
             ["sh", str(script)],
@@ -86,7 +92,7 @@ def car(tmp_path: Path) -> Car:
 @pytest.fixture
 def trial(car: Car) -> Car:
     """Slot 1 was written by the fleet's server, and runs for the first time."""
-    (car.fleet / "trial").write_text("1 server\n")
+    car.trial.write_text("1 server\n")
     return car
 
 
@@ -101,7 +107,7 @@ def test_a_new_root_is_confirmed_once_its_detector_has_served_for_a_while(trial:
     trial.says(serves=[2, 2, 1, 0])
     assert trial.run(CONFIRM).returncode == 0
     assert trial.confirmed and trial.slept == 3 + 3
-    assert trial.verdict() == "2" and not (trial.fleet / "trial").exists()
+    assert trial.verdict() == "2" and not trial.trial.exists()
 
 
 def test_a_detector_that_serves_now_and_then_does_not_confirm(trial: Car) -> None:
@@ -115,7 +121,7 @@ def test_a_new_root_that_never_serves_is_left_for_the_one_before(trial: Car) -> 
     done = trial.run(CONFIRM)
     assert done.returncode == 1 and "back to slot 0" in done.stderr
     assert trial.went_back and not trial.confirmed and trial.slept == 12
-    assert trial.verdict() is None and (trial.fleet / "trial").exists()
+    assert trial.verdict() is None and trial.trial.exists()
 
 
 @pytest.mark.parametrize(("compiled", "detector"), [("active", "failed"), ("failed", "inactive")])
@@ -148,19 +154,44 @@ def test_a_model_that_does_not_compile_is_no_reason_while_the_one_before_serves(
 @pytest.mark.parametrize(("by", "verdict"), [("server", "3"), ("hand", None)])
 def test_the_root_before_says_that_the_new_one_did_not_come_up(car: Car, by: str, verdict: str | None) -> None:
     """However it was left: by this script, or by the firmware after boots that nobody confirmed."""
-    (car.fleet / "trial").write_text(f"0 {by}\n")
+    car.trial.write_text(f"0 {by}\n")
     car.says(serves=[1])
     done = car.run(CONFIRM)
     assert done.returncode == 0 and "slot 0 was not confirmed" in done.stderr
     assert car.confirmed and car.verdict() == verdict
-    assert not (car.fleet / "trial").exists()
+    assert not car.trial.exists()
 
 
 def test_what_was_installed_by_hand_is_not_told_to_the_server(trial: Car) -> None:
     """It would take it as the answer to an update of its own."""
-    (trial.fleet / "trial").write_text("1 hand\n")
+    trial.trial.write_text("1 hand\n")
     assert trial.run(CONFIRM).returncode == 0
     assert trial.confirmed and trial.verdict() is None
+
+
+def test_a_boot_without_data_is_confirmed_or_tried_like_any_other(trial: Car) -> None:
+    """/data is broken: nothing can be told, and the firmware must not count the boot."""
+    trial.fleet.write_text("no folder")
+    assert trial.run(CONFIRM).returncode == 0
+    assert trial.confirmed and not trial.trial.exists()
+    # ordered behind the mount; a unit that required it would not even run
+    assert "Requires" not in CONFIRM.with_name("confirm-boot.conf").read_text()
+
+
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_a_trial_that_was_half_written_is_none(car: Car, text: str) -> None:
+    car.trial.write_text(text)
+    assert car.run(CONFIRM).returncode == 0
+    assert car.confirmed and not car.trial.exists()
+
+
+def test_a_boot_is_confirmed_before_anything_is_written(car: Car) -> None:
+    """What cannot be written (a full or broken disk) must not leave the boot unconfirmed."""
+    car.trial.write_text("0 server\n")
+    (car.folder / "bin" / "rm").write_text("#!/bin/sh\nexit 1\n")
+    (car.folder / "bin" / "rm").chmod(0o755)
+    car.run(CONFIRM)
+    assert car.confirmed
 
 
 @pytest.mark.parametrize(("slot", "other", "letter"), [(0, 1, "B"), (1, 0, "A")])
@@ -169,7 +200,7 @@ def test_the_other_root_is_on_trial_before_the_firmware_is_told_to_take_it(
 ) -> None:
     car.says(slot=[slot])
     assert car.run(SWITCH, UNINA_FLEET="server").returncode == 0
-    assert (car.fleet / "trial").read_text() == f"{other} server\n"
+    assert car.trial.read_text() == f"{other} server\n"
     # otherwise a root that failed once would never be taken again
     assert any(call.endswith(f"-RootfsStatusSlot{letter}") for call in car.calls if call.startswith("efivar -w "))
     assert (car.folder / "written").read_bytes() == bytes(4)

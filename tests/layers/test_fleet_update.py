@@ -67,6 +67,7 @@ def environment(car: Path, trust: Path, **more: str) -> dict[str, str]:
         "UNINA_FLEET_DIR": str(car / "fleet"),
         "UNINA_MODEL": str(car / "served"),
         "UNINA_OS_RELEASE": str(car / "os-release"),
+        "UNINA_TRIAL": str(car / "unina-trial"),
         "UNINA_SERIAL": str(car / "serial"),
         "UNINA_UPDATE_TRUST": str(trust),
         **more,
@@ -227,7 +228,7 @@ def test_the_root_that_does_not_run_is_formatted_filled_and_put_on_trial(car: Pa
         assert listed.stdout == b"VERSION_ID=0.1.1\n"
     finally:
         subprocess.run(["losetup", "-d", loop], check=False)
-    assert Path("fleet/trial").read_text() == "1 hand\n"
+    assert Path("unina-trial").read_text() == "1 hand\n"
     assert Path("armed").exists()
 
 
@@ -251,6 +252,7 @@ def test_the_server_is_told_who_the_car_is_and_a_token_is_on_no_command_line(car
     Path("served/bundle").symlink_to(BUNDLE)
     done, arguments, configuration = asked(car, UNINA_FLEET_SERVER="https://a.example.org", UNINA_FLEET_TOKEN="abc")
     assert done.returncode == 0, done.stderr
+    assert "cafile" not in configuration
     assert 'id = "1420524"' in configuration and 'targettoken = "abc"' in configuration
     assert 'value = "0.1.0"' in configuration
     assert hashlib.sha256((BUNDLE / "manifest.json").read_bytes()).hexdigest()[:12] in configuration
