@@ -69,4 +69,11 @@ void JsonText::number(long long value) { digits(value); }
 void JsonText::number(unsigned long long value) { digits(value); }
 void JsonText::number(float value) { digits(std::isfinite(value) ? value : 0.0f); }
 
+std::string json_string(std::string_view text) {
+  std::string room(text.size() * JsonText::kEscaped + 2, '\0');
+  JsonText json(room.data(), room.data() + room.size());
+  json.string(text);
+  return std::string(json.text());
+}
+
 }  // namespace unina

@@ -2,14 +2,17 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace unina {
 
-// Appends to [at, end) and moves `at`; `complete` becomes false when something did not fit, and
-// nothing more is written then.
+// Appends to [begin, end). Once something did not fit nothing more is written.
 class JsonText {
  public:
+  // Bytes that one byte of a string() may become; its quotes are two more.
+  static constexpr std::size_t kEscaped = 6;
+
   JsonText(char* begin, char* end) : begin_(begin), at_(begin), end_(end) {}
 
   void raw(std::string_view text);
@@ -20,7 +23,6 @@ class JsonText {
   // The shortest decimal that reads back as the same float; 0 where JSON has no number for it.
   void number(float value);
 
-  bool complete() const { return complete_; }
   std::string_view text() const { return {begin_, static_cast<std::size_t>(at_ - begin_)}; }
 
  private:
@@ -32,5 +34,8 @@ class JsonText {
   char* end_;
   bool complete_ = true;
 };
+
+// As JsonText::string(), with memory of its own.
+std::string json_string(std::string_view text);
 
 }  // namespace unina

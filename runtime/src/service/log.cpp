@@ -37,13 +37,6 @@ std::string utc_now() {
   return whole;
 }
 
-std::string json_string(std::string_view text) {
-  std::string room(text.size() * 6 + 2, '\0');
-  JsonText json(room.data(), room.data() + room.size());
-  json.string(text);
-  return std::string(json.text());
-}
-
 // Bare where that is readable, else as a JSON string.
 std::string text_value(std::string_view text) {
   for (const char c : text) {

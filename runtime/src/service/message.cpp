@@ -9,14 +9,6 @@ namespace {
 
 constexpr std::size_t kFixedBytes = 512;      // keys and numbers of a line
 constexpr std::size_t kDetectionBytes = 160;  // keys and numbers of a detection
-constexpr std::size_t kEscaped = 6;           // bytes that one byte may become
-
-std::string quoted(const std::string& name) {
-  std::vector<char> room(name.size() * kEscaped + 2);
-  JsonText json(room.data(), room.data() + room.size());
-  json.string(name);
-  return std::string(json.text());
-}
 
 }  // namespace
 
@@ -24,10 +16,10 @@ MessageWriter::MessageWriter(const std::vector<std::string>& classes, int max_de
     : max_detections_(static_cast<std::size_t>(max_detections)) {
   std::size_t longest = 0;
   for (const std::string& name : classes) {
-    classes_.push_back(quoted(name));
+    classes_.push_back(json_string(name));
     longest = std::max(longest, classes_.back().size());
   }
-  buffer_.resize(kFixedBytes + kSourceBytes * kEscaped +
+  buffer_.resize(kFixedBytes + kSourceBytes * JsonText::kEscaped +
                  max_detections_ * (kDetectionBytes + longest));
 }
 

@@ -32,13 +32,6 @@ std::string objects(int number, const std::string& bundle) {
   return count(static_cast<std::uint64_t>(number), many.substr(0, many.size() - 1), many);
 }
 
-std::string quoted(std::string_view text) {
-  std::string room(text.size() * 6 + 2, '\0');
-  JsonText json(room.data(), room.data() + room.size());
-  json.string(text);
-  return std::string(json.text());
-}
-
 }  // namespace
 
 std::string Service::status_line() const {
@@ -69,11 +62,12 @@ std::string Service::status_json() const {
            format("\": {\"p50_ms\": %.3f, \"p99_ms\": %.3f}", times.recent_percentile_ms(50),
                   times.recent_percentile_ms(99));
   };
-  return "{\"schema\": 1, \"state\": " + quoted(state) + ", \"status\": " + quoted(status_line()) +
-         ", \"trouble\": " + quoted(trouble) + ", \"bundle\": " + quoted(called.bundle) +
-         ", \"model\": " + quoted(called.model) +
-         ", \"accelerator\": " + quoted(called.accelerator) +
-         ", \"devices\": " + quoted(joined(called.devices)) +
+  return "{\"schema\": 1, \"state\": " + json_string(state) +
+         ", \"status\": " + json_string(status_line()) + ", \"trouble\": " + json_string(trouble) +
+         ", \"bundle\": " + json_string(called.bundle) +
+         ", \"model\": " + json_string(called.model) +
+         ", \"accelerator\": " + json_string(called.accelerator) +
+         ", \"devices\": " + json_string(joined(called.devices)) +
          format(", \"uptime_s\": %.1f, \"fps\": %.2f", up.count(), frames_per_second_.load()) +
          number("captured", metrics_->captured) + number("frames", metrics_->frames) +
          number("drops", metrics_->drops) + number("gaps", metrics_->gaps) +
