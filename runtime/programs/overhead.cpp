@@ -186,6 +186,7 @@ Overhead measure_overhead(const std::string& path, const ImageView& picture, int
                   metrics, log, [&](const std::string&) { return std::make_unique<Lent>(source); });
 
   Overhead overhead;
+  for (const Metrics::Stage& stage : metrics.stages()) overhead.stages.push_back({stage.name, {}});
   cv::Mat resized(placement.height, placement.width, CV_8UC3);
   std::vector<char> message(1 << 22);
   for (int i = -kWarmUp; i < iterations && stop_signal() == 0; ++i) {
@@ -203,12 +204,10 @@ Overhead measure_overhead(const std::string& path, const ImageView& picture, int
     const double one_resize_ms = resize_ms(picture, resized);
     if (!received) break;
     if (i < 0) continue;
-    overhead.wait.add(metrics.wait.last_ms());
-    overhead.preprocess.add(metrics.preprocess.last_ms());
-    overhead.infer.add(metrics.infer.last_ms());
-    overhead.decode.add(metrics.decode.last_ms());
-    overhead.publish.add(metrics.publish.last_ms());
-    overhead.total.add(metrics.total.last_ms());
+    const auto stages = metrics.stages();
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+      overhead.stages[s].times.add(stages[s].times.last_ms());
+    }
     overhead.resize.add(one_resize_ms);
   }
   source.end();

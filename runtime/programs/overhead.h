@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "samples.h"
 #include "unina/image.h"
@@ -10,8 +11,12 @@
 namespace unina {
 
 struct Overhead {
-  Samples wait, preprocess, infer, decode, publish, total;  // ms
-  Samples resize;  // one cv::resize of the same picture, between two pictures
+  struct Stage {
+    const char* name;
+    Samples times;  // ms
+  };
+  std::vector<Stage> stages;  // the service's: its last is the whole, from capture to publish
+  Samples resize;             // one cv::resize of the same picture, between two pictures
 };
 
 // Runs the service's own threads and sinks on an accelerator that computes nothing, a picture at a

@@ -99,15 +99,12 @@ void bench_overhead(const Options& options) {
                 " pictures, and --overhead compares with cv::resize of BGR ones");
   }
   const Overhead measured = measure_overhead(options.detector.bundle, picture, options.iterations);
-  const double ratio = measured.total.percentile(50) / measured.resize.percentile(50);
-  const std::vector<std::pair<const char*, const Samples*>> rows = {
-      {"wait", &measured.wait},
-      {"preprocess", &measured.preprocess},
-      {"infer", &measured.infer},
-      {"decode", &measured.decode},
-      {"publish", &measured.publish},
-      {"capture to publish", &measured.total},
-      {"one cv::resize", &measured.resize}};
+  const Samples& whole = measured.stages.back().times;
+  const double ratio = whole.percentile(50) / measured.resize.percentile(50);
+  std::vector<std::pair<const char*, const Samples*>> rows;
+  for (const Overhead::Stage& stage : measured.stages) rows.emplace_back(stage.name, &stage.times);
+  rows.back().first = "capture to publish";
+  rows.emplace_back("one cv::resize", &measured.resize);
   if (options.json) {
     nlohmann::ordered_json report = {{"schema", 1},
                                      {"iterations", options.iterations},

@@ -7,7 +7,7 @@
 namespace unina {
 namespace {
 
-// Label values escape backslash, quote and newline.
+// Label values escape backslash and quote; a newline becomes a space.
 std::string label(const std::string& value) {
   std::string escaped;
   for (const char c : value) {
@@ -81,6 +81,15 @@ void Histogram::write(std::string& text, const std::string& name, const std::str
 Metrics::Metrics(std::vector<std::string> class_names)
     : classes(std::move(class_names)), detections(classes.size()) {}
 
+std::array<Metrics::Stage, Metrics::kStages> Metrics::stages() const {
+  return {{{"wait", wait},
+           {"preprocess", preprocess},
+           {"infer", infer},
+           {"decode", decode},
+           {"publish", publish},
+           {"total", total}}};
+}
+
 Metrics::Device& Metrics::device(const std::string& name) {
   return *std::find_if(devices.begin(), devices.end() - 1,
                        [&](const Device& one) { return name == one.name; });
@@ -131,12 +140,9 @@ std::string Metrics::prometheus() const {
   }
   const std::string name = "unina_stage_seconds";
   family(text, name.c_str(), "histogram", "Time that a picture spent in each stage.");
-  wait.write(text, name, "stage=\"wait\"");
-  preprocess.write(text, name, "stage=\"preprocess\"");
-  infer.write(text, name, "stage=\"infer\"");
-  decode.write(text, name, "stage=\"decode\"");
-  publish.write(text, name, "stage=\"publish\"");
-  total.write(text, name, "stage=\"total\"");
+  for (const Stage& stage : stages()) {
+    stage.times.write(text, name, std::string("stage=\"") + stage.name + "\"");
+  }
   return text;
 }
 

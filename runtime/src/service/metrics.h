@@ -48,6 +48,14 @@ struct Metrics {
 
   // wait: from capture until the detector takes the picture; total: from capture until published.
   Histogram wait, preprocess, infer, decode, publish, total;
+  struct Stage {
+    const char* name;
+    const Histogram& times;
+  };
+  static constexpr std::size_t kStages = 6;
+  // Those six, in the order in which a picture passes them.
+  std::array<Stage, kStages> stages() const;
+
   Counter captured{0}, frames{0}, drops{0}, gaps{0}, stale{0};
   Counter source_lost{0}, reloads{0}, reloads_refused{0};
   Counter readers_dropped{0}, zmq_full{0}, mqtt_dropped{0};

@@ -57,11 +57,12 @@ std::string Service::status_json() const {
   const auto number = [](const char* key, std::uint64_t value) {
     return ", \"" + std::string(key) + "\": " + std::to_string(value);
   };
-  const auto stage = [](const char* key, const Histogram& times) {
-    return "\"" + std::string(key) +
-           format("\": {\"p50_ms\": %.3f, \"p99_ms\": %.3f}", times.recent_percentile_ms(50),
-                  times.recent_percentile_ms(99));
-  };
+  std::string stages;
+  for (const Metrics::Stage& stage : metrics_->stages()) {
+    stages += format("%s\"%s\": {\"p50_ms\": %.3f, \"p99_ms\": %.3f}", stages.empty() ? "" : ", ",
+                     stage.name, stage.times.recent_percentile_ms(50),
+                     stage.times.recent_percentile_ms(99));
+  }
   return "{\"schema\": 1, \"state\": " + json_string(state) +
          ", \"status\": " + json_string(status_line()) + ", \"trouble\": " + json_string(trouble) +
          ", \"bundle\": " + json_string(called.bundle) +
@@ -76,10 +77,7 @@ std::string Service::status_json() const {
          number("readers", static_cast<std::uint64_t>(metrics_->readers.load())) +
          number("readers_dropped", metrics_->readers_dropped) +
          number("reloads", metrics_->reloads) +
-         number("reloads_refused", metrics_->reloads_refused) + ", \"stages\": {" +
-         stage("wait", metrics_->wait) + ", " + stage("preprocess", metrics_->preprocess) + ", " +
-         stage("infer", metrics_->infer) + ", " + stage("decode", metrics_->decode) + ", " +
-         stage("publish", metrics_->publish) + ", " + stage("total", metrics_->total) + "}}\n";
+         number("reloads_refused", metrics_->reloads_refused) + ", \"stages\": {" + stages + "}}\n";
 }
 
 std::string Service::snapshot() {
