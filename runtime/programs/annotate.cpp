@@ -70,11 +70,8 @@ Annotator::Annotator(const std::vector<std::string>& classes) : classes_(classes
 }
 
 cv::Mat Annotator::draw(const ImageView& image, const Detections& detections) const {
-  // Whatever the camera gives becomes BGR; at its own size nothing is interpolated.
   cv::Mat picture(image.height, image.width, CV_8UC3);
-  PixelSpec bgr;
-  bgr.color = ColorOrder::kBgr;
-  letterbox_pixels(image, image.height, image.width, bgr, picture.data);
+  to_bgr(image, picture.data);
   const double zoom = std::max(0.6, std::min(image.width / 1280.0, image.height / 720.0));
   const int line = std::max(1, cvRound(zoom));
 

@@ -55,4 +55,7 @@ class Letterbox {
 Placement letterbox_pixels(const ImageView& source, int height, int width, const PixelSpec& pixels,
                            std::uint8_t* destination);
 
+// The picture at its own size, whatever its format: packed 8-bit `height` x `width` x 3, BGR.
+void to_bgr(const ImageView& source, std::uint8_t* destination);
+
 }  // namespace unina

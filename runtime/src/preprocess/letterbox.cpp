@@ -119,4 +119,10 @@ Placement letterbox_pixels(const ImageView& source, int height, int width, const
   return placement;
 }
 
+void to_bgr(const ImageView& source, std::uint8_t* destination) {
+  PixelSpec pixels;
+  pixels.color = ColorOrder::kBgr;
+  letterbox_pixels(source, source.height, source.width, pixels, destination);
+}
+
 }  // namespace unina

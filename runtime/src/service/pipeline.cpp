@@ -6,6 +6,7 @@
 #include "printable.h"
 #include "service/clock.h"
 #include "unina/error.h"
+#include "unina/letterbox.h"
 
 namespace unina {
 namespace {
@@ -92,10 +93,7 @@ void Pipeline::keep_snapshot(const Captured& captured, const Detections& found) 
   const std::size_t row = static_cast<std::size_t>(image.width) * 3;
   Snapshot copy;
   copy.pixels.resize(row * static_cast<std::size_t>(image.height));
-  // Into BGR, whatever the camera gives; at its own size nothing is interpolated.
-  PixelSpec pixels;
-  pixels.color = ColorOrder::kBgr;
-  letterbox_pixels(image, image.height, image.width, pixels, copy.pixels.data());
+  to_bgr(image, copy.pixels.data());
   copy.image = {copy.pixels.data(), image.width, image.height, row};
   copy.detections = found;
   const std::lock_guard<std::mutex> lock(mutex_);
