@@ -11,7 +11,7 @@ Detectors detectors_of(std::unique_ptr<Detector> detector) {
   return {std::make_unique<InterleavedDetector>(std::move(one)), {"host"}};
 }
 
-Detectors make_detectors(const Configuration& configuration) {
+Detectors open_detectors(const Configuration& configuration) {
   DetectorOptions options;
   options.accelerator = configuration.accelerator;
   options.score_threshold = configuration.score_threshold;

@@ -21,7 +21,7 @@ struct Detectors {
 Detectors detectors_of(std::unique_ptr<Detector> detector);
 
 // Throws Error.
-Detectors make_detectors(const Configuration& configuration);
+Detectors open_detectors(const Configuration& configuration);
 
 // The first inference of each, on a grey picture: a network that cannot run is refused while the
 // one before it is still there. Throws Error.

@@ -51,7 +51,7 @@ Service::Service(ServiceOptions options)
       log_(configuration_.log_level, configuration_.log_format),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   Detectors detectors =
-      wait_for(std::async(std::launch::async, [this] { return make_detectors(configuration_); }));
+      wait_for(std::async(std::launch::async, [this] { return open_detectors(configuration_); }));
   classes_ = detectors.manifest().classes;
   names_ = names_of(detectors, configuration_);
   model_seen_ = configuration_.model_taken;
@@ -113,7 +113,7 @@ void Service::begin_reload() {
     }
     // The bundle is read again even under the same name: it may be a newer one.
     reload_.emplace(Reload{next, std::async(std::launch::async, [next] {
-                             Detectors detectors = make_detectors(next);
+                             Detectors detectors = open_detectors(next);
                              try_out(detectors);
                              return detectors;
                            })});
