@@ -4,6 +4,7 @@
 
 #include "cudla/cudla_hybrid.h"
 #include "cudla/standalone_build.h"
+#include "joined.h"
 #include "printable.h"
 #include "tensorrt/nvinfer_adapter.h"
 #include "tensorrt/tensorrt.h"
@@ -69,9 +70,8 @@ AcceleratorCandidate choose_accelerator(const std::string& name, const Bundle& b
                                         const TensorRtOptions& tensorrt_options) {
   const std::vector<std::string>& names = accelerator_names();
   if (std::find(names.begin(), names.end(), name) == names.end()) {
-    std::string list;
-    for (const std::string& known : names) list += (list.empty() ? "" : ", ") + known;
-    throw Error("accelerator " + printable(name) + " is not in this build; it has: " + list);
+    throw Error("accelerator " + printable(name) +
+                " is not in this build; it has: " + joined(names));
   }
   if (name != "auto") return {name, true, "asked for"};
   std::string lacking;

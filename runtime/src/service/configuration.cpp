@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "joined.h"
 #include "printable.h"
 #include "unina/accelerators.h"
 #include "unina/error.h"
@@ -58,9 +59,7 @@ const std::vector<std::pair<const char*, int>> kDevices(kEngineDevices.begin(),
 void set_accelerator(Configuration& c, const std::string& text) {
   const std::vector<std::string>& names = accelerator_names();
   if (std::find(names.begin(), names.end(), text) == names.end()) {
-    std::string list;
-    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-    throw Error(printable(text) + ": this build has " + list);
+    throw Error(printable(text) + ": this build has " + joined(names));
   }
   c.accelerator = text;
 }

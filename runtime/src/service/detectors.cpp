@@ -44,10 +44,4 @@ void try_out(Detectors& detectors) {
   while (detectors.interleaved->under_way() > 0) detectors.interleaved->take();
 }
 
-std::string joined(const std::vector<std::string>& devices) {
-  std::string all;
-  for (const std::string& one : devices) all += (all.empty() ? "" : "+") + one;
-  return all;
-}
-
 }  // namespace unina

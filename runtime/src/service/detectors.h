@@ -27,7 +27,4 @@ Detectors open_detectors(const Configuration& configuration);
 // one before it is still there. Throws Error.
 void try_out(Detectors& detectors);
 
-// "dla0+dla1"
-std::string joined(const std::vector<std::string>& devices);
-
 }  // namespace unina

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "joined.h"
 #include "service/clock.h"
 #include "unina/error.h"
 
@@ -35,12 +36,6 @@ void exit_within(milliseconds patience, int code) {
     std::this_thread::sleep_for(patience);
     _exit(code);
   }).detach();
-}
-
-std::string join(const std::vector<std::string>& names) {
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  return list;
 }
 
 }  // namespace
@@ -109,7 +104,7 @@ void Service::begin_reload() {
     model_seen_ = next.model_taken;
     const std::vector<std::string> fixed = keys_for_restart(configuration_, next);
     if (!fixed.empty()) {
-      throw Error(options_.file + ": " + join(fixed) + ": changes only by a restart");
+      throw Error(options_.file + ": " + joined(fixed) + ": changes only by a restart");
     }
     // The bundle is read again even under the same name: it may be a newer one.
     reload_.emplace(Reload{next, std::async(std::launch::async, [next] {

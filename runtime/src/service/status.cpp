@@ -3,6 +3,7 @@
 #include <cctype>
 #include <cstdio>
 
+#include "joined.h"
 #include "service/json_text.h"
 #include "service/service.h"
 #include "unina/error.h"
@@ -44,7 +45,7 @@ std::string Service::status_line() const {
   if (!ready_ && metrics_->frames == 0) return "waiting for the first picture";
   const Names called = names();
   return format("%.1f fps · %s %.1f ms p99 %.1f · %s · %s", frames_per_second_.load(),
-                joined(called.devices).c_str(), metrics_->infer.recent_percentile_ms(50),
+                joined(called.devices, "+").c_str(), metrics_->infer.recent_percentile_ms(50),
                 metrics_->infer.recent_percentile_ms(99), drops.c_str(),
                 objects(metrics_->last_detections, called.bundle).c_str());
 }
@@ -68,7 +69,7 @@ std::string Service::status_json() const {
          ", \"bundle\": " + json_string(called.bundle) +
          ", \"model\": " + json_string(called.model) +
          ", \"accelerator\": " + json_string(called.accelerator) +
-         ", \"devices\": " + json_string(joined(called.devices)) +
+         ", \"devices\": " + json_string(joined(called.devices, "+")) +
          format(", \"uptime_s\": %.1f, \"fps\": %.2f", up.count(), frames_per_second_.load()) +
          number("captured", metrics_->captured) + number("frames", metrics_->frames) +
          number("drops", metrics_->drops) + number("gaps", metrics_->gaps) +
