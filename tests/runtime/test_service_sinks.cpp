@@ -300,6 +300,14 @@ TEST(Metrics, AreWhatPrometheusReads) {
   EXPECT_TRUE(has("unina_detections_total{class=\"blue \\\"cone\\\"\"} 3"));
 }
 
+TEST(Metrics, ADeviceThatTheyDoNotKnowIsAnErrorAndNotTheHost) {
+  unina::Metrics metrics({"cone"});
+  for (const std::string name : {"dla0", "dla1", "gpu", "host"}) {
+    EXPECT_EQ(metrics.device(name).name, name);
+  }
+  EXPECT_THROW(metrics.device("dla2"), unina::Error);
+}
+
 TEST(Metrics, PercentilesAreOfTheNewestTimes) {
   unina::Histogram times;
   EXPECT_EQ(times.recent_percentile_ms(99), 0.0);

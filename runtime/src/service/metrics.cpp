@@ -4,6 +4,9 @@
 #include <cmath>
 #include <cstdio>
 
+#include "printable.h"
+#include "unina/error.h"
+
 namespace unina {
 namespace {
 
@@ -91,8 +94,10 @@ std::array<Metrics::Stage, Metrics::kStages> Metrics::stages() const {
 }
 
 Metrics::Device& Metrics::device(const std::string& name) {
-  return *std::find_if(devices.begin(), devices.end() - 1,
-                       [&](const Device& one) { return name == one.name; });
+  for (Device& one : devices) {
+    if (name == one.name) return one;
+  }
+  throw Error("no device of the metrics is called " + printable(name));
 }
 
 std::string Metrics::prometheus() const {

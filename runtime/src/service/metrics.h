@@ -65,7 +65,7 @@ struct Metrics {
   std::vector<Counter> detections;  // one a class
 
   std::array<Device, 4> devices{{{"dla0"}, {"dla1"}, {"gpu"}, {"host"}}};
-  Device& device(const std::string& name);  // one of these
+  Device& device(const std::string& name);  // one of these; throws Error for any other
 
   static void count(Counter& counter, std::uint64_t n = 1) {
     counter.fetch_add(n, std::memory_order_relaxed);
