@@ -43,8 +43,6 @@ class Ring {
 
   std::uint64_t written() const { return unina_ring_written(memory_.ptr); }
   bool closed() const { return __atomic_load_n(&header().closed, __ATOMIC_ACQUIRE) != 0; }
-  int max_detections() const { return static_cast<int>(header().max_detections); }
-  int slot_count() const { return static_cast<int>(header().slot_count); }
 
   py::list classes() const {
     py::list names;
@@ -75,8 +73,6 @@ void bind_ring(py::module_& module) {
       .def(py::init<const py::buffer&>(), py::arg("memory"))
       .def_property_readonly("written", &Ring::written)
       .def_property_readonly("closed", &Ring::closed)
-      .def_property_readonly("max_detections", &Ring::max_detections)
-      .def_property_readonly("slot_count", &Ring::slot_count)
       .def_property_readonly("classes", &Ring::classes)
       .def("read", &Ring::read, py::arg("n"));
 }
