@@ -27,10 +27,23 @@ class ControlSocket : public testing::Test {
   void SetUp() override {
     folder = (fs::temp_directory_path() / "unina-control-XXXXXX").string();
     ASSERT_NE(::mkdtemp(folder.data()), nullptr);
-    control = std::make_unique<unina::Control>(path(), 0600, "", handlers(), log);
+    ASSERT_EQ(pipe2(log_pipe, O_NONBLOCK), 0);
+    log =
+        std::make_unique<unina::Log>(unina::LogLevel::kError, unina::LogFormat::kText, log_pipe[1]);
+    control = std::make_unique<unina::Control>(path(), 0600, "", handlers(), *log);
     control->start();
   }
-  void TearDown() override { fs::remove_all(folder); }
+  void TearDown() override {
+    control.reset();
+    fs::remove_all(folder);
+    close(log_pipe[0]);
+    close(log_pipe[1]);
+  }
+  std::string logged() const {
+    char text[4096];
+    const ssize_t bytes = read(log_pipe[0], text, sizeof text);
+    return {text, bytes < 0 ? 0 : static_cast<std::size_t>(bytes)};
+  }
   std::string path() const { return folder + "/control"; }
   static unina::ControlHandlers handlers() {
     return {[] { return std::string("{}"); }, [] { return std::string("metrics"); },
@@ -38,7 +51,8 @@ class ControlSocket : public testing::Test {
   }
 
   std::string folder;
-  unina::Log log{unina::LogLevel::kError, unina::LogFormat::kText};
+  int log_pipe[2] = {-1, -1};
+  std::unique_ptr<unina::Log> log;
   std::unique_ptr<unina::Control> control;
 };
 
@@ -72,7 +86,7 @@ TEST_F(ControlSocket, ASilentClientDelaysOthersAndNotTheEnd) {
     control.reset();
     least = std::min(least, std::chrono::steady_clock::now() - begin);
     close(client);
-    control = std::make_unique<unina::Control>(path(), 0600, "", handlers(), log);
+    control = std::make_unique<unina::Control>(path(), 0600, "", handlers(), *log);
     control->start();
   }
   EXPECT_LT(least, unina::Control::kPatience / 2);
@@ -107,5 +121,52 @@ TEST_F(ControlSocket, WithoutADescriptorLeftItWaitsInsteadOfSpinningAndThenAnswe
   EXPECT_GT(recv(waiting, answer, sizeof answer, 0), 0);
   close(waiting);
 }
+
+// poll() refuses more descriptors than the limit, as it fails without memory.
+class ControlSocketThatCannotWait : public ControlSocket {
+ protected:
+  void SetUp() override {
+    ControlSocket::SetUp();
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before_), 0);
+    client = socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_storage address{};
+    address.ss_family = AF_UNIX;
+    path().copy(reinterpret_cast<char*>(&address) + sizeof(sa_family_t), 100);
+    const rlimit few{2, before_.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    ASSERT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&address), 110), 0);  // wakes it
+    while (control->trouble().empty()) std::this_thread::sleep_for(1ms);
+  }
+  void TearDown() override {
+    let_wait();
+    close(client);
+    ControlSocket::TearDown();
+  }
+  void let_wait() { ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before_), 0); }
+
+  int client = -1;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(ControlSocketThatCannotWait, SaysSoOnceAndAnswersLater) {
+  EXPECT_EQ(control->trouble(), "Invalid argument");
+  const double begin = computed_s();
+  std::this_thread::sleep_for(500ms);  // it tries again meanwhile
+  EXPECT_LT(computed_s() - begin, 0.1);
+  const std::string lines = logged();
+  EXPECT_NE(lines.find("level=error event=control state=lost reason=\"Invalid argument\""),
+            std::string::npos)
+      << lines;
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << lines;
+  let_wait();
+  ASSERT_EQ(send(client, "status\n", 7, MSG_NOSIGNAL), 7);
+  char answer[16];
+  EXPECT_GT(recv(client, answer, sizeof answer, 0), 0);
+  EXPECT_EQ(control->trouble(), "");
+}
+
+TEST_F(ControlSocketThatCannotWait, StillEnds) { control.reset(); }
 
 }  // namespace

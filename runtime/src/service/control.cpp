@@ -24,8 +24,9 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::size_t kMostRequest = 4096;
-constexpr milliseconds kPause{100};  // after a connection that could not be taken
-constexpr int kAnswer_s = 10;        // for the service, in what a client does
+constexpr milliseconds kPause{
+    100};                      // after a connection that could not be taken, or a wait that failed
+constexpr int kAnswer_s = 10;  // for the service, in what a client does
 
 int left_ms(Clock::time_point end) {
   const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now()).count();
@@ -105,7 +106,24 @@ void Control::start() {
   thread_ = std::thread([this] { run(); });
 }
 
+std::string Control::trouble() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return trouble_;
+}
+
+void Control::set_trouble(const std::string& why) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (why == trouble_) return;
+  trouble_ = why;
+  if (why.empty()) {
+    log_.info("control", {{"state", "answers"}});
+  } else {
+    log_.error("control", {{"state", "lost"}, {"reason", why}});
+  }
+}
+
 Control::~Control() {
+  stopping_ = true;
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(stop_, &one, sizeof one);
   if (thread_.joinable()) thread_.join();
@@ -114,10 +132,15 @@ Control::~Control() {
 }
 
 void Control::run() {
-  while (true) {
+  while (!stopping_) {
     std::array<pollfd, 3> waiting = {
         {{stop_, POLLIN, 0}, {unix_ ? unix_->descriptor() : -1, POLLIN, 0}, {tcp_, POLLIN, 0}}};
-    if (poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
+    if (poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) {
+      set_trouble(std::strerror(errno));
+      std::this_thread::sleep_for(kPause);
+      continue;
+    }
+    set_trouble("");
     if (waiting[0].revents != 0) return;
     for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
       if (waiting[i].revents == 0) continue;

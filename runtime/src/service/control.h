@@ -4,8 +4,10 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -36,9 +38,12 @@ class Control {
   Control& operator=(const Control&) = delete;
 
   void start();
+  // Why nobody can be answered at present, or "".
+  std::string trouble() const;
 
  private:
   void run();
+  void set_trouble(const std::string& why);
   // Until the descriptor is ready; false after the time, and at once when stopping.
   bool wait_for(int descriptor, short events, std::chrono::steady_clock::time_point end) const;
   std::string read_request(int connection) const;
@@ -49,6 +54,9 @@ class Control {
   int tcp_ = -1, stop_ = -1;
   ControlHandlers handlers_;
   Log& log_;
+  mutable std::mutex mutex_;
+  std::string trouble_;  // under the mutex
+  std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
 

@@ -185,7 +185,9 @@ void Service::tick() {
   frames_per_second_ = static_cast<double>(frames - status_frames_) / passed.count();
   status_at_ = now;
   status_frames_ = frames;
-  notify_.send("STATUS=" + status_line());
+  // Who asks for the status gets none then; systemd is told all the same.
+  const std::string lost = control_->trouble();
+  notify_.send("STATUS=" + status_line() + (lost.empty() ? "" : " · control lost: " + lost));
   follow_model();
 }
 
