@@ -136,6 +136,31 @@ class Lent final : public Source {
   Source& source_;
 };
 
+// Ends the source on every way out, since the capturing thread waits for it.
+class EndOf {
+ public:
+  explicit EndOf(OnDemand& source) : source_(source) {}
+  ~EndOf() { source_.end(); }
+  EndOf(const EndOf&) = delete;
+  EndOf& operator=(const EndOf&) = delete;
+
+ private:
+  OnDemand& source_;
+};
+
+// Connected to the detections socket.
+class Reader {
+ public:
+  explicit Reader(const std::string& path) : descriptor_(connect_unix(path, SOCK_SEQPACKET)) {}
+  ~Reader() { close(descriptor_); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  int descriptor() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
 class Folder {
  public:
   Folder() {
@@ -181,28 +206,37 @@ Overhead measure_overhead(const std::string& path, const ImageView& picture, int
   Pipeline pipeline(
       detectors_of(std::make_unique<Detector>(std::move(bundle), std::move(accelerator))),
       configuration, mailbox, metrics, log, [] {});
-  const int reader = connect_unix(configuration.socket, SOCK_SEQPACKET);
+  const Reader reader(configuration.socket);
   Capture capture({"bench", std::chrono::milliseconds(1), std::chrono::milliseconds(1)}, mailbox,
                   metrics, log, [&](const std::string&) { return std::make_unique<Lent>(source); });
+  const EndOf end(source);
+  // Why no picture comes any more, or "".
+  const auto failure = [&] {
+    const std::string failed = pipeline.failure();
+    if (!failed.empty()) return failed;
+    return stop_signal() != 0 ? std::string("stopped") : capture.trouble();
+  };
 
   Overhead overhead;
   for (const Metrics::Stage& stage : metrics.stages()) overhead.stages.push_back({stage.name, {}});
   cv::Mat resized(placement.height, placement.width, CV_8UC3);
   std::vector<char> message(1 << 22);
-  for (int i = -kWarmUp; i < iterations && stop_signal() == 0; ++i) {
+  for (int i = -kWarmUp; i < iterations; ++i) {
     const std::uint64_t frames = metrics.frames;
     source.deliver();
-    pollfd arriving{reader, POLLIN, 0};
-    while (poll(&arriving, 1, 100) == 0 && pipeline.failure().empty() && stop_signal() == 0) {
+    pollfd arriving{reader.descriptor(), POLLIN, 0};
+    while (poll(&arriving, 1, 100) == 0 && failure().empty()) {
     }
     const bool received =
-        arriving.revents != 0 && recv(reader, message.data(), message.size(), 0) > 0;
+        arriving.revents != 0 && recv(reader.descriptor(), message.data(), message.size(), 0) > 0;
     // The times are recorded after the message.
     while (received && metrics.frames == frames && pipeline.failure().empty()) {
       std::this_thread::yield();
     }
+    const std::string failed = failure();
+    if (!failed.empty()) throw Error(failed);
+    if (!received) throw Error("the service closed its socket");
     const double one_resize_ms = resize_ms(picture, resized);
-    if (!received) break;
     if (i < 0) continue;
     const auto stages = metrics.stages();
     for (std::size_t s = 0; s < stages.size(); ++s) {
@@ -210,13 +244,6 @@ Overhead measure_overhead(const std::string& path, const ImageView& picture, int
     }
     overhead.resize.add(one_resize_ms);
   }
-  source.end();
-  capture.stop(std::chrono::seconds(1));
-  mailbox.close();
-  close(reader);
-  const std::string failure = pipeline.failure();
-  if (!failure.empty()) throw Error(failure);
-  if (stop_signal() != 0) throw Error("stopped");
   return overhead;
 }
 

@@ -1,5 +1,5 @@
 // The parts of the programs: outputs that appear whole or not at all, percentiles, drawings,
-// complete JPEGs.
+// complete JPEGs, a measurement that fails.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -9,11 +9,13 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <string>
+#include <vector>
 
 #include "annotate.h"
 #include "atomic_output.h"
 #include "jpeg_complete.h"
 #include "json_line.h"
+#include "overhead.h"
 #include "samples.h"
 #include "unina/error.h"
 
@@ -111,6 +113,13 @@ TEST(Samples, PercentilesAreOfTheNearestRank) {
   EXPECT_EQ(samples.percentile(0), 1);
   EXPECT_EQ(samples.percentile(100), 100);
   EXPECT_EQ(samples.mean(), 50.5);
+}
+
+// A capturing thread that waits for a picture which never comes would keep it for ever.
+TEST(Overhead, AMeasurementThatFailsHalfwayEnds) {
+  std::vector<std::uint8_t> pixels(64 * 48 * 3);
+  const unina::ImageView picture{pixels.data(), 64, 48, 10};  // rows that are shorter than that
+  EXPECT_THROW(unina::measure_overhead(UNINA_SHIPPED_BUNDLE, picture, 1), unina::Error);
 }
 
 TEST(JsonLine, FloatsAreShortAndExactAndNamesAreUtf8) {
