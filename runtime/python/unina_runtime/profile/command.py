@@ -2,13 +2,16 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from unina_runtime.profile.findings import find, read_operations
+from unina_runtime.profile.engines import Plan, measure
+from unina_runtime.profile.findings import Operations, find, read_operations
 from unina_runtime.profile.latency import read_latencies
+from unina_runtime.profile.network import VARIANTS, read_network
 from unina_runtime.profile.outcome import CannotSay
 from unina_runtime.profile.page import page
 from unina_runtime.profile.record import Job, Signals, record
@@ -16,12 +19,14 @@ from unina_runtime.profile.recording import PROC, Recording, read_recording
 from unina_runtime.profile.regression import SLOWER, UNCLEAR
 from unina_runtime.profile.report import TOLERANCE, document, judge, read_baseline, with_samples
 from unina_runtime.profile.report_page import sections
+from unina_runtime.profile.trtexec import find_trtexec, version_of
 from unina_runtime.profile.whole_file import check_place, write_json, write_whole
 
 EXAMPLES = """examples:
   unina-profile record -o drive.json -- unina-bench --bundle cones.unina --iterations 20000 --json
   unina-profile record -o drive.json -- sleep 600             beside what runs already, for ten minutes
   unina-profile report drive.json -o drive.html
+  unina-profile engines cones.unina -o engines --batch 1,4
 
 Exit code: 0 good; 1 the answer is no (see each command); 2 can't say. Page: docs/profile.md.
 """
@@ -35,7 +40,16 @@ page or recording, it is told whether the run got slower, and how sure that is.
 Exit code: 0 written, and not slower; 1 written, and slower than the baseline; 2 nothing was written, or there is a
 baseline and it cannot be said (the page says why).
 """
+ENGINES = """Builds and times engines of MODEL, a bundle or an ONNX file, by trtexec: on the GPU and the DLA, in FP16
+and INT8, both DLA cores at once, at every batch, alone and while the GPU works. FOLDER/runs.csv has a row a run; beside
+it are each run's logs, times (--exportTimes) and layers (--exportProfile). What is there is not made again: after
+a crash or Ctrl-C the same command goes on, and runs that failed are tried again.
+Exit code: 0 every run is there; 1 some failed (runs.csv says why), or it was stopped; 2 nothing could be measured.
+"""
+LOADS = {"no": (False,), "yes": (True,), "both": (False, True)}
 SHORTEST_MS, LONGEST_MS = 10, 60_000
+MOST_BATCH = 4096
+"""of a DLA"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_record(commands)
     _add_report(commands)
+    _add_engines(commands)
     return top
 
 
@@ -110,6 +125,9 @@ def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add("--interval", type=_interval, default=1000, metavar="MS", help="between lines of a log without stamps (1000)")
     add("--latency", type=Path, action="append", default=[], metavar="FILE", help="times that are not in the recording")
     add("--estimate", type=Path, metavar="FILE", help="of unina-dla estimate --json: operations, for TOPS and TOPS/W")
+    add(
+        "--engines", type=Path, metavar="FILE.csv", help="table of unina-profile engines: GPU and DLA beside each other"
+    )
     add("--baseline", type=Path, metavar="FILE", help="an earlier page or recording to compare with")
     add(
         "--tolerance",
@@ -120,6 +138,51 @@ def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     add("--json", action="store_true", help="print the figures as JSON, too")
     command.set_defaults(run=run_report)
+
+
+def _add_engines(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "engines",
+        help="time a network on GPU and DLA, by trtexec",
+        description=ENGINES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = command.add_argument
+    add("model", type=Path, metavar="MODEL", help="a .unina folder, or an ONNX file (INT8 is then for speed alone)")
+    add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for engines, logs and runs.csv")
+    add("--variants", type=_variants, default=tuple(VARIANTS), metavar="A,B", help=f"of {', '.join(VARIANTS)} (all)")
+    add("--batch", type=_batches, default=(1,), metavar="N,M", help="batch sizes (default: 1)")
+    add("--gpu-load", choices=tuple(LOADS), default="both", help="beside a GPU that works (default: both)")
+    add("--seconds", type=_seconds, default=10.0, metavar="S", help="to time each run for (default: 10)")
+    add("--timeout", type=_seconds, default=1800.0, metavar="S", help="for a build, or a run beyond --seconds (1800)")
+    add("--trtexec", metavar="PATH", help="TensorRT's (default: in PATH, else /usr/src/tensorrt/bin)")
+    add("--again", action="store_true", help="make what is there, too")
+    command.set_defaults(run=run_engines)
+
+
+def _variants(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    for name in names:
+        if name not in VARIANTS:
+            raise argparse.ArgumentTypeError(f"{name}: must be of {', '.join(VARIANTS)}")
+    return names
+
+
+def _batches(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.isdecimal() and 1 <= int(part) <= MOST_BATCH for part in parts):
+        raise argparse.ArgumentTypeError(f"{text}: must be whole numbers from 1 to {MOST_BATCH}, such as 1,4")
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text}: must be 0.1 to 86400 seconds")
+    return seconds
 
 
 def _tolerance(text: str) -> float:
@@ -170,11 +233,13 @@ def run_report(arguments: argparse.Namespace) -> int:
     recording = read_recording(arguments.recording, arguments.interval / 1000)
     operations = read_operations(arguments.estimate) if arguments.estimate else None
     found = find(recording, [read_latencies(path) for path in arguments.latency], operations)
+    engines = [] if arguments.engines is None else _engines_section(arguments.engines, operations)
     baseline = read_baseline(arguments.baseline) if arguments.baseline else None
     comparison = None if baseline is None else judge(found, baseline, arguments.tolerance)
     told = document(found, baseline, comparison)
     title = " ".join(recording.command) or arguments.recording.name
-    write_whole(output, page(title, list(sections(found, baseline, comparison)), with_samples(told, found)))
+    body = [*sections(found, baseline, comparison), *engines]
+    write_whole(output, page(title, body, with_samples(told, found)))
     if arguments.json:
         print(json.dumps(told, indent=2, ensure_ascii=False))
     tell(f"{output}: written")
@@ -182,6 +247,41 @@ def run_report(arguments: argparse.Namespace) -> int:
         return 0
     tell(f"{comparison.verdict}: {comparison.why}")
     return {SLOWER: 1, UNCLEAR: 2}.get(comparison.verdict, 0)
+
+
+def _engines_section(path: Path, operations: Operations | None) -> list[str]:
+    from unina_runtime.profile.engines_table import engines_section, read_table  # noqa: PLC0415 (pandas takes a second)
+
+    return list(engines_section(read_table(path), operations))
+
+
+def run_engines(arguments: argparse.Namespace) -> int:
+    """Returns the exit code; raises CannotSay."""
+    from unina_runtime.profile.engines_table import csv_of, frame_of  # noqa: PLC0415 (pandas takes a second)
+
+    folder: Path = arguments.output
+    trtexec = find_trtexec(arguments.trtexec)
+    network, tensorrt = read_network(arguments.model), version_of(trtexec)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotSay(f"{folder}: cannot be made: {error.strerror}") from error
+    variants = tuple(VARIANTS[name] for name in arguments.variants)
+    sizes = (arguments.seconds, arguments.timeout, arguments.again)
+    plan = Plan(network, trtexec, tensorrt, folder, variants, arguments.batch, LOADS[arguments.gpu_load], *sizes)
+    tell(f"{network.title}, TensorRT {tensorrt}: {len(list(plan.runs()))} runs into {folder}")
+    if network.manifest is None:
+        tell(f"{network.title} has no calibration: INT8 tells speed alone, and the GPU converts what the DLA reads")
+    table = folder / "runs.csv"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what runs is ended
+    try:
+        rows = measure(plan, tell, lambda done: write_whole(table, csv_of(frame_of(done))))
+    except KeyboardInterrupt:
+        tell(f"stopped; {table} has what is done, and the same command goes on")
+        return 1
+    failed = [row["run"] for row in rows if row["status"] != "ok"]
+    tell(f"{table}: {len(rows) - len(failed)} runs" + (f", failed: {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
 
 
 def _summary(made: Recording) -> str:
