@@ -90,6 +90,7 @@ def test_a_model_with_which_the_detector_ends_is_rolled_back(car: Car) -> None:
     with again[0] as second:
         until(lambda: second.answers() and second.status()["model"] == first, "the accepted model")
     assert car.accepted() == Path(first).name and car.machine.entries == {Path(first).name}
+    assert not (car.machine.links / "detector.down").exists()
 
 
 def test_a_model_with_which_nothing_is_published_is_rolled_back(car: Car) -> None:
@@ -112,6 +113,7 @@ def test_a_detector_that_stands_still_with_it_is_rolled_back(car: Car, monkeypat
         thread = during_the_trial(car, service, lambda: service.process.send_signal(signal.SIGSTOP))
         assert "the detector has not answered for" in car.update_badly()
         thread.join()
+        assert (car.machine.links / "detector.down").exists(), "the unit starts it again"
         service.process.send_signal(signal.SIGCONT)
         until(lambda: service.status()["model"] == first, "the accepted model")
 
@@ -200,7 +202,7 @@ def test_while_the_camera_is_lost_nothing_is_judged(car: Car, monkeypatch: pytes
     with Patient(car.sockets / "c.sock", car.machine.links / "detector") as detector:
         detector.frames, detector.delivering = 1, False
         reason = car.update_badly()
-        assert "the source was lost for most of the trial" in reason and reason.endswith("at the next boot")
+        assert "the source was lost for most of the trial" in reason and reason.endswith("when the detector starts")
         assert car.accepted() == Path(first).name == Path(str(car.machine.serving)).name
         detector.delivering = True
         assert car.update()["outcome"] == "updated"

@@ -135,6 +135,9 @@ def test_an_update_begins_when_a_bundle_comes_and_sees_what_the_compiler_sees(
     assert "unina" in values(text, "SupplementaryGroups"), "or it could not ask the detector"
     config = re.findall(r"--detector (\S+)", made)[0]
     assert values(text, "ExecStart") == [f"/usr/bin/unina-compile update --detector {config}"]
+    assert values(text, "WantedBy") == [of_instance[detector]]
+    model = re.findall(r" --model (\S+)", unit_text(stage, own[detector]))[0]
+    assert f"rm {model}.down " in values(text, "ExecStopPost")[0], "what Store.note_down leaves"
     assert values(text, "RemainAfterExit") == [], "or the path unit would not start it again"
 
 

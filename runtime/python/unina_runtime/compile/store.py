@@ -8,6 +8,7 @@
 
     <state>/rejected/<instance>                 what was tried out and rolled back: entry, and why
     <state>/trial/<instance>                    what is being tried out: entry, and how often by now
+    <run>/<instance>.down                       the detector did not come back after a rollback: to be started again
     <run>/<instance>                            link to the entry that the detector serves, in memory: at each boot
                                                 there is none until somebody has looked whether it is of this machine
 
@@ -182,6 +183,10 @@ class Store:
             return self.root / (self.run / instance).readlink().name
         except OSError:
             return None
+
+    def note_down(self, instance: str) -> None:
+        """For unina-update.service: the detector did not come back by itself."""
+        (self.run / f"{instance}.down").touch()
 
     def withdraw(self, instance: str) -> None:
         """Lets a detector serve nothing."""

@@ -129,7 +129,7 @@ def _judged(job: Job, control: Path, trial: Trial) -> Report:
         if verdict.good is False:
             store.reject(instance, key, verdict.why)
             store.prune()
-    left = "" if verdict.good is False else "; it is tried out again at the next boot"
+    left = "" if verdict.good is False else "; it is tried out again when the detector starts"
     made = store.read(trial.accepted, job.keys)
     report = Report(
         "rolled back", trial.accepted, f"{key}: {verdict.why}; {trial.accepted.name} serves again{left}", 1, made
@@ -138,6 +138,7 @@ def _judged(job: Job, control: Path, trial: Trial) -> Report:
         health.wait_for(control, {str(_absolute(trial.accepted))}, policy.takeover_s)
     except CannotSay as error:
         tell(f"warning: {error}")
+        store.note_down(instance)
     return report
 
 
