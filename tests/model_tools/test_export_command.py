@@ -30,6 +30,7 @@ FILES = {
     "model.qdq.onnx",
     "report.html",
     "report.json",
+    "selftest.png",
 }
 
 

@@ -31,6 +31,8 @@ from unina.export.parity import OutputParity, measure_parity, parity_json, requi
 from unina.export.precision import Precision, found_precision, given_precision, listed_layers, price_of
 from unina.export.qdq import quantised_model
 from unina.export.report import DlaFindings, dla_findings, report_html, report_json, sensitivity_json
+from unina.export.selftest import PICTURE as SELFTEST
+from unina.export.selftest import selftest
 from unina.model import Checkpoint, DeployedDetector, load_checkpoint
 
 PARITY_PICTURES = 8
@@ -189,6 +191,9 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
             promoted=precision.promoted,
         )
         told |= precision_json(precision, scores)
+        if test := selftest(HostStage(loadable, head), scores.thresholds):
+            draft.add(SELFTEST, test[0])
+            told["selftest"] = test[1]
         with progress("report", 1) as advance:
             dla = dla_findings(model.SerializeToString(), scales, precision.promoted)
             draft.add("report.json", report_json(told, dla, scores.rows, precision))
