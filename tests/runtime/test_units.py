@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -138,6 +139,9 @@ def test_an_update_begins_when_a_bundle_comes_and_sees_what_the_compiler_sees(
     assert values(text, "WantedBy") == [of_instance[detector]]
     model = re.findall(r" --model (\S+)", unit_text(stage, own[detector]))[0]
     assert f"rm {model}.down " in values(text, "ExecStopPost")[0], "what Store.note_down leaves"
+    for unit in (text, made):
+        assert values(unit, "OOMPolicy") == ["continue"], "or nobody lets the last good model serve"
+    assert values(text, "SuccessExitStatus") == [str(128 + signal.SIGTERM)]
     assert values(text, "RemainAfterExit") == [], "or the path unit would not start it again"
 
 
