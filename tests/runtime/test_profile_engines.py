@@ -207,7 +207,7 @@ def test_the_page_tells_gpu_and_dla_beside_each_other(jetson: Jetson) -> None:
     order(jetson.trtexec, refuses=["dla-fp16"])
     jetson.bad(1, *jetson.engines("--gpu-load", "no", "--seconds", "0.5"))
     jetson.good("record", "-o", "run.json", "--", "sleep", "0.5")
-    flags = ("--engines", "out/runs.csv", "--estimate", estimate_json(jetson.folder / "e.json"))
+    flags = ("--engines", "out/runs.csv", "--network", estimate_json(jetson.folder / "e.json"))
     jetson.good("report", "run.json", *flags)
     text = (jetson.folder / "run.html").read_text()
     assert "<td>dla-int8</td><td>1</td><td>no</td><td>381.1</td><td>0.4</td>" in text

@@ -75,7 +75,7 @@ def test_the_figures_are_those_of_the_recording(bench: Bench) -> None:
            ((10_000, "50%@[600]"), (20_000, "50%@[300]"), (30_000, "0%@[600]"))]  # fmt: skip
     a_recording(bench, text="".join(text.replace("12:00:00", f"12:00:0{at}") for at, text in enumerate(now)))
     times = trtexec_times(bench.folder / "times.json", [4.0] * 100)
-    found = figures(bench, "run.json", "--latency", times, "--estimate", estimate_json(bench.folder / "e.json"))
+    found = figures(bench, "run.json", "--latency", times, "--network", estimate_json(bench.folder / "e.json"))
     assert (found["mean_watts"], found["peak_watts"], found["joules"]) == (20, 30, 60)
     assert (found["p50_ms"], found["p99_ms"]) == (4, 4) and found["images_per_second"] == pytest.approx(250)
     assert found["images_per_joule"] == pytest.approx(12.5)
@@ -186,7 +186,7 @@ def test_what_is_no_recording_is_refused_and_writes_nothing(bench: Bench) -> Non
         assert f"{name}.json" in bench.bad(2, "report", "run.json", "--baseline", f"{name}.json", "-o", "none.html")
         assert f"{name}.json" in bench.bad(2, "report", "run.json", "--latency", f"{name}.json", "-o", "none.html")
     part = estimate_json(bench.folder / "part.json", complete=False)
-    assert "a part of the network" in bench.bad(2, "report", "run.json", "--estimate", part, "-o", "none.html")
+    assert "a part of the network" in bench.bad(2, "report", "run.json", "--network", part, "-o", "none.html")
     assert not (bench.folder / "none.html").exists()
 
 
@@ -216,7 +216,7 @@ def test_an_axis_has_few_round_ticks_around_its_values(low: float, span: float, 
 def test_a_browser_shows_it_without_a_complaint_and_without_scrolling_sideways(bench: Bench, width: int) -> None:
     a_recording(bench, seconds=60, alerts=[[5.0, ["gpu"]]])
     times = trtexec_times(bench.folder / "times.json", frames_ms(1000))
-    bench.good("report", "run.json", "--latency", times, "--estimate", estimate_json(bench.folder / "e.json"))
+    bench.good("report", "run.json", "--latency", times, "--network", estimate_json(bench.folder / "e.json"))
     bench.run("report", "run.json", "--latency", times, "--baseline", "run.html", "-o", "both.html")
     inner = html.escape((bench.folder / "both.html").read_text())
     frame = f"<iframe style='border:0' width={width} height=20000 srcdoc='{inner}'></iframe>"  # no window is as narrow

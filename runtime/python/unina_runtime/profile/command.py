@@ -5,12 +5,14 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 from unina_runtime.profile.engines import Plan, measure
 from unina_runtime.profile.findings import Operations, find, read_operations
 from unina_runtime.profile.latency import read_latencies
+from unina_runtime.profile.layers import join, read_estimate, read_measured, totals
 from unina_runtime.profile.network import VARIANTS, read_network
 from unina_runtime.profile.outcome import CannotSay
 from unina_runtime.profile.page import page
@@ -27,6 +29,7 @@ EXAMPLES = """examples:
   unina-profile record -o drive.json -- sleep 600             beside what runs already, for ten minutes
   unina-profile report drive.json -o drive.html
   unina-profile engines cones.unina -o engines --batch 1,4
+  unina-profile layers hybrid11.csv --estimate estimate.json
 
 Exit code: 0 good; 1 the answer is no (see each command); 2 can't say. Page: docs/profile.md.
 """
@@ -45,6 +48,9 @@ and INT8, both DLA cores at once, at every batch, alone and while the GPU works.
 it are each run's logs, times (--exportTimes) and layers (--exportProfile). What is there is not made again: after
 a crash or Ctrl-C the same command goes on, and runs that failed are tried again.
 Exit code: 0 every run is there; 1 some failed (runs.csv says why), or it was stopped; 2 nothing could be measured.
+"""
+LAYERS = """Tells what each layer took beside what unina-dla estimate says of it, joined by the names of their nodes.
+Exit code: 0 told; 1 told, but no layer has a name of the estimate; 2 a file cannot be read.
 """
 LOADS = {"no": (False,), "yes": (True,), "both": (False, True)}
 SHORTEST_MS, LONGEST_MS = 10, 60_000
@@ -83,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     _add_record(commands)
     _add_report(commands)
     _add_engines(commands)
+    _add_layers(commands)
     return top
 
 
@@ -124,7 +131,8 @@ def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add("-o", "--output", type=Path, metavar="FILE.html", help="the page (default: FILE with .html)")
     add("--interval", type=_interval, default=1000, metavar="MS", help="between lines of a log without stamps (1000)")
     add("--latency", type=Path, action="append", default=[], metavar="FILE", help="times that are not in the recording")
-    add("--estimate", type=Path, metavar="FILE", help="of unina-dla estimate --json: operations, for TOPS and TOPS/W")
+    add("--network", type=Path, metavar="WHAT", help="what ran, for TOPS: a bundle, or unina-dla estimate --json")
+    add("--layers", type=Path, metavar="FILE", help="what unina-profile layers reads; --network is an estimate then")
     add(
         "--engines", type=Path, metavar="FILE.csv", help="table of unina-profile engines: GPU and DLA beside each other"
     )
@@ -158,6 +166,22 @@ def _add_engines(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--trtexec", metavar="PATH", help="TensorRT's (default: in PATH, else /usr/src/tensorrt/bin)")
     add("--again", action="store_true", help="make what is there, too")
     command.set_defaults(run=run_engines)
+
+
+def _add_layers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "layers",
+        help="each layer's time beside its estimate",
+        description=LAYERS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = command.add_argument
+    add("measured", type=Path, metavar="FILE", help="CSV of cuDLALayerwiseStats, or JSON of trtexec --exportProfile")
+    add("--estimate", type=Path, required=True, metavar="FILE", help="of unina-dla estimate --json")
+    add("-o", "--output", type=Path, metavar="FILE.csv", help="the table, too")
+    add("--calibration", type=Path, metavar="FILE.csv", help="rows for unina-dla calibrate, of layers that match")
+    add("--json", action="store_true", help="print JSON instead of text")
+    command.set_defaults(run=run_layers)
 
 
 def _variants(text: str) -> tuple[str, ...]:
@@ -231,14 +255,18 @@ def run_report(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or arguments.recording.with_suffix(".html")
     check_place(output)
     recording = read_recording(arguments.recording, arguments.interval / 1000)
-    operations = read_operations(arguments.estimate) if arguments.estimate else None
+    operations = read_operations(arguments.network) if arguments.network else None
     found = find(recording, [read_latencies(path) for path in arguments.latency], operations)
-    engines = [] if arguments.engines is None else _engines_section(arguments.engines, operations)
+    more = [] if arguments.engines is None else _engines_section(arguments.engines, operations)
+    if arguments.layers is not None:
+        if arguments.network is None:
+            raise CannotSay("report --layers: needs --network FILE, the estimate (unina-dla estimate --json)")
+        more += _layers_section(arguments.layers, arguments.network)
     baseline = read_baseline(arguments.baseline) if arguments.baseline else None
     comparison = None if baseline is None else judge(found, baseline, arguments.tolerance)
     told = document(found, baseline, comparison)
     title = " ".join(recording.command) or arguments.recording.name
-    body = [*sections(found, baseline, comparison), *engines]
+    body = [*sections(found, baseline, comparison), *more]
     write_whole(output, page(title, body, with_samples(told, found)))
     if arguments.json:
         print(json.dumps(told, indent=2, ensure_ascii=False))
@@ -253,6 +281,48 @@ def _engines_section(path: Path, operations: Operations | None) -> list[str]:
     from unina_runtime.profile.engines_table import engines_section, read_table  # noqa: PLC0415 (pandas takes a second)
 
     return list(engines_section(read_table(path), operations))
+
+
+def _layers_section(path: Path, estimate_path: Path) -> list[str]:
+    from unina_runtime.profile.layers_table import layers_section  # noqa: PLC0415 (pandas takes a second)
+
+    source, measured, remark = read_measured(path)
+    estimate = read_estimate(estimate_path)
+    return list(layers_section(join(measured, estimate), source, remark, estimate))
+
+
+def run_layers(arguments: argparse.Namespace) -> int:
+    """Returns the exit code; raises CannotSay."""
+    from unina_runtime.profile.layers_table import (  # noqa: PLC0415 (pandas takes a second)
+        calibration_csv,
+        frame_of,
+        summary,
+        text_of,
+    )
+
+    for path in filter(None, (arguments.output, arguments.calibration)):
+        check_place(path)
+    source, measured, remark = read_measured(arguments.measured)
+    estimate = read_estimate(arguments.estimate)
+    rows = join(measured, estimate)
+    frame = frame_of(rows)
+    if arguments.output:
+        write_whole(arguments.output, frame.to_csv(index=False))
+    if arguments.calibration:
+        write_whole(arguments.calibration, calibration_csv(rows, estimate))
+    if arguments.json:
+        told = {"schema": 1, "source": source, "remark": remark, "mode": estimate.mode, "totals": totals(rows)}
+        listed = [{**asdict(row), "ratio": row.ratio} for row in rows]
+        print(json.dumps({**told, "layers": listed}, indent=2, ensure_ascii=False))
+    else:
+        print(text_of(frame))
+        print(f"\n{source}: {summary(rows)}")
+    if remark:
+        tell(remark)
+    if not any(row.ratio is not None for row in rows):
+        tell("no layer has a name of the estimate: are they of the same network?")
+        return 1
+    return 0
 
 
 def run_engines(arguments: argparse.Namespace) -> int:

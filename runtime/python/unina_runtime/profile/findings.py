@@ -1,6 +1,8 @@
 """What a recording says, in figures: speed, watts, work a joule, what is left of the GPU."""
 
+import json
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from unina_runtime.profile.whole_file import read_json
 GPU, MEMORY = ("GR3D_FREQ", "GR3D2_FREQ"), "EMC_FREQ"
 DLAS = ("NVDLA0", "NVDLA1")
 OPERATIONS_PER_MAC = 2
+LOADABLE = b"UNINAHL1"
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
@@ -37,11 +40,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Operations:
-    """What a network asks for, of `unina-dla estimate --json`."""
+    """What a network asks for."""
 
     macs: int
     """of one image"""
-    estimated_ms: float
     of: str
 
 
@@ -108,17 +110,41 @@ def find(recording: Recording, latencies: Sequence[Latencies] = (), operations: 
 
 
 def read_operations(path: Path) -> Operations:
-    """Of `unina-dla estimate --json`. Raises CannotSay."""
+    """Of a bundle, or of what `unina-dla estimate --json` printed. Raises CannotSay."""
+    if path.is_dir():
+        return _of_bundle(path)
     told = read_json(path)
     try:
-        macs, ms, complete = int(told["macs"]), float(told["latency_ms"]), bool(told["complete"])
+        macs, complete = int(told["macs"]), bool(told["complete"])
         name = Path(str(told["model"])).name
     except (KeyError, TypeError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"
-        raise CannotSay(f"{path}: not what unina-dla estimate --json prints ({why})") from error
+        raise CannotSay(f"{path}: neither a bundle nor what unina-dla estimate --json prints ({why})") from error
     if not complete:
         raise CannotSay(f"{path}: is an estimate of a part of the network; its operations are not all")
-    return Operations(macs, ms, name)
+    return Operations(macs, name)
+
+
+def _of_bundle(path: Path) -> Operations:
+    """The multiplications of the convolutions of host.loadable (docs/bundle.md)."""
+    loadable = path / "host.loadable"
+    try:
+        content = loadable.read_bytes()
+        if content[:8] != LOADABLE:
+            raise ValueError("it does not begin with UNINAHL1")
+        header = json.loads(content[12 : 12 + struct.unpack_from("<I", content, 8)[0]])
+        shapes = {tensor["name"]: tensor["shape"] for tensor in header["tensors"]}
+        macs = sum(
+            math.prod(shapes[op["output"]]) * math.prod(op["kernel"]) * shapes[op["inputs"][0]][1] // op["groups"]
+            for op in header["ops"]
+            if op["type"] == "conv"
+        )
+    except OSError as error:
+        raise CannotSay(f"{loadable}: cannot be read: {error.strerror}; name a bundle, or an estimate") from error
+    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise CannotSay(f"{loadable}: not as docs/bundle.md has it ({why}); export the bundle again") from error
+    return Operations(macs, path.name)
 
 
 def quantiles(stage: Stage) -> dict[str, float]:

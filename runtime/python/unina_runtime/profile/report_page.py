@@ -151,7 +151,7 @@ def _power(found: Findings) -> Iterator[str]:
         told.append(["TOPS/W", f"{figure(figures['tops_per_watt'])}"])
     yield table(["work for the power", ""], told)
     if found.operations is None and "images_per_second" in figures:
-        text = "TOPS and TOPS/W need the network's operations: --estimate FILE of unina-dla estimate --json."
+        text = "TOPS and TOPS/W need the network's operations: --network with the bundle, or an estimate of it."
         yield paragraph(text, small=True)
     text = f"Total is {found.watts_of}, with all that ran meanwhile, not of an accelerator alone."
     yield paragraph(text, small=True)
