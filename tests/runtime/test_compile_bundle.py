@@ -1,14 +1,21 @@
 """What `unina-compile` refuses of a bundle: one line, exit code 1, trtexec not called, and the old model serves on."""
 
+import functools
 import json
 import os
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from compile_machine import Machine, make_machine
-from tiny_bundle import TinyBundle
+from tiny_bundle import TinyBundle, make_bundle
+
+from unina_runtime.compile.manifest import parse_manifest
+from unina_runtime.compile.outcome import Refused
+
+SELFTEST = {"picture": "labels.txt", "expected": [{"class_id": 0, "box": [1.0, 2.0, 3.0, 4.0]}]}
 
 
 def rewritten(change: Callable[[dict[str, Any]], Any]) -> Callable[[TinyBundle], None]:
@@ -109,6 +116,8 @@ CASES: dict[str, tuple[Callable[[TinyBundle], None], str]] = {
     "out of the bundle": (files("../../etc/passwd"), "../../etc/passwd is not a path inside the bundle"),
     "an absolute path": (files("/etc/passwd"), "is not a path inside the bundle"),
     "a line end in a name": (files("a\nunina-compile: compiled"), "a?unina-compile: compiled is not a path inside"),
+    "a name that no disk can hold": (files("\ud800"), "? is not a path inside the bundle"),
+    "a long name": (files("a" * 201), "is not a path inside the bundle"),
     "no hash": (files("model.onnx", sha256="abc"), "is not 64 hex digits"),
     "negative size": (files("model.onnx", bytes=-1), "bytes: -1"),
     "too large": (files("model.onnx", bytes=1 << 40), "bytes: 1099511627776"),
@@ -182,3 +191,50 @@ def machine_with_swap(tmp_path: Path) -> Machine:
         )
     )
     return machine
+
+
+WEIRD: list[Any] = [
+    None,
+    True,
+    -1,
+    1e400,
+    float("nan"),
+    10**400,
+    "",
+    "x" * 300,
+    "\ud800",
+    "9" * 5000,
+    [],
+    {},
+    [[]],
+    {"a": 1},
+]
+
+
+def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every value of a document."""
+    if before:
+        yield before
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from places(one, (*before, key))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_stands_in_a_manifest_it_is_taken_or_refused_in_one_line(tmp_path: Path, seed: int) -> None:
+    sound = json.dumps({**make_bundle(tmp_path / "tiny.unina").manifest, "selftest": SELFTEST})
+    draw, refused = random.Random(seed), 0
+    for _ in range(500):
+        document = json.loads(sound)
+        *way, last = draw.choice(list(places(document)))
+        place = functools.reduce(lambda value, key: value[key], way, document)
+        if draw.random() < 0.2:
+            del place[last]
+        else:
+            place[last] = draw.choice(WEIRD)
+        try:
+            parse_manifest(json.dumps(document).encode(), "manifest.json")
+        except Refused as error:
+            refused += 1
+            assert str(error).isprintable() and len(str(error)) < 400
+    assert 0 < refused < 500

@@ -157,7 +157,7 @@ def shown(value: object) -> str:
 def stays_inside(path: str) -> bool:
     """Whether a path is relative, downwards and in plain parts: nothing that could leave the bundle."""
     parts = path.split("/")
-    plain = not re.search(r"[\x00-\x1f\x7f\\]", path) and len(path) <= 200
+    plain = not re.search(r"[\x00-\x1f\x7f\\\ud800-\udfff]", path) and len(path) <= 200
     return plain and all(part not in {"", ".", ".."} for part in parts)
 
 
