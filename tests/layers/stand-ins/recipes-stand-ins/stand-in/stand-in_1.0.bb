@@ -13,7 +13,8 @@ PROVIDES += "\
 RPROVIDES:${PN} = "\
     base-files base-passwd e2fsprogs-mke2fs gstreamer1.0-plugins-base-app \
     gstreamer1.0-plugins-base-videoconvertscale gstreamer1.0-plugins-good-video4linux2 openssh-sshd python3-asyncio \
-    python3-core python3-cryptography python3-crypt python3-ctypes python3-fcntl python3-io python3-json \
-    python3-mmap python3-numpy python3-pyyaml python3-resource python3-tomllib shadow systemd \
+    python3-core python3-cryptography python3-crypt python3-ctypes python3-datetime python3-fcntl python3-html python3-io \
+    python3-json python3-mmap python3-numpy python3-pandas python3-pyyaml python3-resource python3-statistics \
+    python3-tomllib shadow systemd \
 "
 ALLOW_EMPTY:${PN} = "1"
