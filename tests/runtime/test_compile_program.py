@@ -162,6 +162,29 @@ def test_a_loadable_of_another_l4t_is_withdrawn_though_the_disk_is_full(
     assert machine.serving is None
 
 
+def test_of_another_l4t_what_was_accepted_is_made_anew_where_the_wanted_bundle_is_bad(machine: Machine) -> None:
+    first = Path(machine.good()["served"])
+    machine.change_bundle(1)
+    (machine.bundle.path / "model.onnx").write_bytes(b"?")
+    machine.l4t(36, "5.0")
+    machine.boot()
+    assert machine.bad(1, "--boot").endswith("serves, made anew of the bundle that was accepted")
+    serving = machine.serving
+    assert serving is not None and serving.name == first.name.replace("36.4.3", "36.5.0")
+    assert machine.bad(1, "--boot").endswith(f"{serving.name} serves on") and len(machine.compilations) == 2
+
+
+def test_of_another_l4t_what_was_rolled_back_does_not_come_back(machine: Machine) -> None:
+    first = Path(machine.good()["served"])
+    machine.change_bundle(1)
+    machine.good()
+    machine.good("rollback")
+    machine.l4t(36, "5.0")
+    machine.boot()
+    assert "rolled back by hand (remembered;" in machine.bad(1, "--boot")
+    assert machine.serving is not None and machine.serving.name == first.name.replace("36.4.3", "36.5.0")
+
+
 def test_back_on_the_old_system_its_loadable_serves_again(machine: Machine) -> None:
     first = machine.good()["served"]
     machine.l4t(36, "5.0")
@@ -244,7 +267,6 @@ def read_only(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[[],
     def cut() -> None:
         monkeypatch.setattr(os, "open", opened)
         monkeypatch.setattr(Store, "serve", refuse)
-        monkeypatch.setattr(Store, "withdraw", refuse)
 
     return cut
 

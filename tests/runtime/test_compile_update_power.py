@@ -101,12 +101,15 @@ def test_cut_at_every_change_of_the_disk_while_a_model_is_tried_out(tmp_path: Pa
     assert not list(car.machine.state.glob(".work-*"))
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_cut_at_random_moments_every_boot_reaches_a_detector_that_detects(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "cuts"),
+    [(0, CUTS), (1, CUTS), *(pytest.param(seed, 20, marks=pytest.mark.long) for seed in range(2, 7))],
+)
+def test_cut_at_random_moments_every_boot_reaches_a_detector_that_detects(tmp_path: Path, seed: int, cuts: int) -> None:
     car = Car(tmp_path)
     draw = random.Random(seed)
     served, killed = boot(car), 0
-    for number in range(1, CUTS + 1):
+    for number in range(1, cuts + 1):
         new = car.bundle(number)
         with car.serve().wait_ready() as service:
             assert service.status()["model"] == str(served)
@@ -128,6 +131,6 @@ def test_cut_at_random_moments_every_boot_reaches_a_detector_that_detects(tmp_pa
         }
     assert killed > 0
     with car.serve().wait_ready() as service:
-        car.machine.good("install", car.bundle(CUTS))
+        car.machine.good("install", car.bundle(cuts))
         car.update()
         assert len(list(service.messages(service.connect(), 3))) == 3

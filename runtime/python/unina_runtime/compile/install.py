@@ -41,7 +41,8 @@ def install(source: Path, place: Path, keys: TrustedKeys, min_free_mb: int) -> t
                 _prune(place, {target.name, former})
     except OSError as error:
         where = error.filename or folder
-        raise CannotSay(f"{where}: {error.strerror or error}; the bundle was not installed") from error
+        fix = "; run it as root" if isinstance(error, PermissionError) else ""
+        raise CannotSay(f"{where}: {error.strerror or error}; the bundle was not installed{fix}") from error
     return found, target
 
 

@@ -11,7 +11,19 @@ from unina_runtime.compile.notify import status, tell
 from unina_runtime.compile.onnx_data import require_own_networks
 from unina_runtime.compile.outcome import CannotSay, CannotWrite, DlaRefused, Refused
 from unina_runtime.compile.signature import TrustedKeys
-from unina_runtime.compile.store import BUNDLE, HOST, NONE, PAYLOADS, Machine, Made, Refusal, Store, file_sha256
+from unina_runtime.compile.store import (
+    BUNDLE,
+    CURRENT,
+    HOST,
+    NONE,
+    PAYLOADS,
+    PREVIOUS,
+    Machine,
+    Made,
+    Refusal,
+    Store,
+    file_sha256,
+)
 from unina_runtime.compile.trtexec import Limits, Trtexec
 from unina_runtime.compile.trtexec_flags import (
     CACHE,
@@ -22,7 +34,7 @@ from unina_runtime.compile.trtexec_flags import (
     fp16_layers,
     require_files,
 )
-from unina_runtime.compile.verified_bundle import VerifiedBundle, copy_verified, verify_bundle
+from unina_runtime.compile.verified_bundle import MANIFEST, VerifiedBundle, copy_verified, verify_bundle
 from unina_runtime.compile.versions import TensorRt, l4t_release
 
 MIB = 1 << 20
@@ -113,9 +125,11 @@ def look(job: Job) -> tuple[Machine, str]:
 
 def _wanted(job: Job, machine: Machine, core: str) -> Report:
     bundle = _verified(job)
-    if job.boot and (accepted := accepted_entry(job, machine, core)) and job.store.of_another(accepted, bundle.sha256):
+    current = job.store.target(job.wanted.instance)
+    other = job.boot and current is not None and job.store.of_another(current, bundle.sha256)
+    if other and (accepted := accepted_entry(job, machine, core)):
         job.store.serve(job.wanted.instance, accepted)
-        why = job.store.rejection(job.wanted.instance, bundle.sha256[:32])
+        why = job.store.rejection(job.wanted.instance, bundle.sha256)
         then = f"was rolled back: {why}" if why else "is another one, which unina-update.service tries out"
         text = f"{accepted.name} serves; {bundle.path.name} {then}"
         return Report("waits", accepted, text, 0, job.store.read(accepted, job.keys), bundle.signed_by)
@@ -146,15 +160,16 @@ def prepare(job: Job, machine: Machine, core: str, bundle: VerifiedBundle | None
     """What serves the wanted bundle on this machine, compiled where it has to be. Raises Refused, CannotSay."""
     bundle = bundle or _verified(job)
     name = job.wanted.bundle
+    why = "" if job.force else job.store.rejection(job.wanted.instance, bundle.sha256)
+    if why:  # it does not come back by itself
+        raise Refused(f"{why} (remembered; unina-compile install, or --force, tries again)")
     if core == HOST:
         made = Made(bundle.sha256, NONE, NONE, HOST, "")
-        _require_not_rejected(job, made)
         entry = _present(job, made) or _make(job, bundle, made, None)
         return Prepared("host", entry, f"nothing to compile: {name.name} runs on the host accelerator", bundle)
     asked = job.tensorrt or _ask(job)
     made = Made(bundle.sha256, str(asked), machine.l4t, core, "")
     there = f"{name.name} for {core}, TensorRT {asked}, L4T {machine.l4t}"
-    _require_not_rejected(job, made)
     if present := _present(job, made):
         return Prepared("present", present, f"already compiled: {there}", bundle)
     began = time.monotonic()
@@ -167,18 +182,10 @@ def prepare(job: Job, machine: Machine, core: str, bundle: VerifiedBundle | None
         if core == GPU or job.policy.fallback != "gpu-engine" or stays:
             raise
         instead = replace(made, core=GPU, instead_of=str(error))
-        _require_not_rejected(job, instead)
         tell(f"{there}: {error}; an engine for the GPU instead (fallback)")
         entry = _present(job, instead) or _make(job, bundle, instead, asked)
         return Prepared("fallback", entry, f"GPU engine in place of {there}: {error}", bundle)
     return Prepared("compiled", entry, f"compiled {there} in {time.monotonic() - began:.0f} s", bundle)
-
-
-def _require_not_rejected(job: Job, made: Made) -> None:
-    """What was tried out and rolled back does not come back by itself."""
-    why = "" if job.force else job.store.rejection(job.wanted.instance, made.key)
-    if why:
-        raise Refused(f"{why} (remembered; unina-compile install, or --force, tries again)")
 
 
 def _make_once(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt) -> Path:
@@ -231,17 +238,38 @@ def _kept(job: Job, machine: Machine, core: str, error: Exception) -> Report:
     except (CannotSay, OSError):  # a full disk, too, leaves nobody to ask
         pass
     last = job.store.last_good(job.wanted.instance, machine, core, job.keys)
-    writable = not isinstance(error, CannotWrite)
-    if last is None:
-        job.store.offer(job.wanted.instance, None)
-        if writable:
-            job.store.withdraw(job.wanted.instance)
-        return Report("nothing", None, f"{error}; nothing is compiled that could serve instead", code)
-    if writable:
-        job.store.serve(job.wanted.instance, last)
-    else:
+    if isinstance(error, CannotWrite):
         job.store.offer(job.wanted.instance, last)
+    elif last is not None:
+        job.store.serve(job.wanted.instance, last)
+    elif (anew := _made_anew(job, machine, core)) is not None:
+        job.store.serve(job.wanted.instance, anew)
+        made = job.store.read(anew, job.keys)
+        return Report(
+            "kept", anew, f"{error}; {anew.name} serves, made anew of the bundle that was accepted", code, made
+        )
+    else:
+        job.store.offer(job.wanted.instance, None)
+    if last is None:
+        return Report("nothing", None, f"{error}; nothing is compiled that could serve instead", code)
     return Report("kept", last, f"{error}; {last.name} serves on", code, job.store.read(last, job.keys))
+
+
+def _made_anew(job: Job, machine: Machine, core: str) -> Path | None:
+    """What was accepted for another TensorRT, L4T or core, made of its own copy of the bundle; None if that fails."""
+    try:
+        wanted = file_sha256(job.wanted.bundle / MANIFEST)
+    except OSError:
+        wanted = ""
+    for where in (CURRENT, PREVIOUS):
+        entry = job.store.target(job.wanted.instance, where)
+        if entry is None or (wanted and not job.store.of_another(entry, wanted)):
+            continue
+        try:
+            return prepare(replace(job, wanted=replace(job.wanted, bundle=entry / BUNDLE)), machine, core).entry
+        except (Refused, CannotSay, OSError) as error:
+            tell(f"{entry.name}, made anew: {error}")
+    return None
 
 
 def _make(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt | None) -> Path:

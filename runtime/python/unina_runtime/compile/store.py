@@ -188,12 +188,6 @@ class Store:
         """For unina-update.service: the detector did not come back by itself."""
         (self.run / f"{instance}.down").touch()
 
-    def withdraw(self, instance: str) -> None:
-        """Lets a detector serve nothing."""
-        self.offer(instance, None)
-        (self.root / CURRENT / instance).unlink(missing_ok=True)
-        to_disk(self.root / CURRENT)
-
     def target(self, instance: str, where: str = CURRENT) -> Path | None:
         """What a link points to; None without one."""
         try:
@@ -215,10 +209,10 @@ class Store:
         lines = (key, str(refusal.memory_mb), str(refusal.output_mb), refusal.why)
         replace_text(self.root / REFUSED / instance, "\n".join(lines))
 
-    def rejection(self, instance: str, key: str) -> str:
-        """Why this entry, or any of this bundle, was rolled back; "" if it was not."""
+    def rejection(self, instance: str, bundle_sha256: str) -> str:
+        """Why this bundle was rolled back, whatever was made of it; "" if it was not."""
         rejected, why = self._noted(REJECTED, instance)
-        return why if rejected == key or rejected.startswith(f"{key}-") else ""
+        return why if rejected.startswith(f"{bundle_sha256[:32]}-") else ""
 
     def reject(self, instance: str, key: str, why: str) -> None:
         """So that it does not come back by itself; a trial of it is over."""
@@ -297,7 +291,7 @@ class Store:
         """
         for entry in (self.target(instance), self.target(instance, PREVIOUS), *self.entries()):
             made = self.read(entry, keys) if entry is not None else None
-            if made is None or self.rejection(instance, made.key):
+            if made is None or self.rejection(instance, made.bundle_sha256):
                 continue
             if machine.suits(made) and (made.core == core or made.instead_of):
                 return entry

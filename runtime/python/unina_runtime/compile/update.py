@@ -79,6 +79,7 @@ def _prepared(job: Job, machine: Machine, core: str, accepted: Path, control: Pa
     if entry == accepted:
         job.store.end_trial(instance)
         job.store.serve(instance, accepted)
+        job.store.prune()
         made = job.store.read(accepted, job.keys)
         return Report("present", accepted, f"nothing to update: {job.wanted.bundle.name} serves", 0, made)
     _require_same_readers(_manifest(accepted), prepared.bundle.manifest, job.wanted.bundle)
