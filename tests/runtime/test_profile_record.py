@@ -13,6 +13,9 @@ import pytest
 from profile_logs import log
 from profile_program import Bench
 
+from unina_runtime.profile.outcome import CannotSay
+from unina_runtime.profile.whole_file import write_whole
+
 SLEEP = [sys.executable, "-c", "import time; time.sleep(1)"]
 BENCH = {"bundle": "tiny", "accelerator": "host", "frames_per_second": 50.0, "stages": {"total": {"p50_ms": 4.0}}}
 
@@ -32,14 +35,15 @@ def until(true: Callable[[], bool]) -> None:
 def test_lines_come_with_the_time_of_the_command_and_its_figures(bench: Bench) -> None:
     bench.install_tegrastats()
     printer = f"import time; time.sleep(1); print({json.dumps(json.dumps(BENCH))})"
-    told = bench.good("record", "-o", "run.json", "--interval", 50, "--", sys.executable, "-c", printer)
+    done = bench.process("record", "-o", "run.json", "--interval", 50, "--", sys.executable, "-c", printer)
+    assert done.returncode == 0, done.stderr
     made = bench.read("run.json")
     assert made["source"] == "tegrastats" and made["exit_code"] == 0 and made["notes"] == []
     assert 1 <= made["seconds"] < 20
     times = [at for at, _ in made["lines"]]
     assert len(times) >= 2 and times == sorted(times) and all(-20 < at < made["seconds"] + 5 for at in times)
     assert all("VDD_GPU_SOC" in line and not line.endswith("\r") for _, line in made["lines"])
-    assert json.dumps(BENCH) in told, "what the command prints is passed on"
+    assert done.stdout == json.dumps(BENCH) + "\n", "what the command prints is passed on"
     assert made["latencies"][0]["images_per_second"] == 50
     assert not list(bench.folder.glob(".*")), "no temporary file is left"
 
@@ -102,8 +106,14 @@ def test_what_cannot_begin_writes_nothing(bench: Bench) -> None:
     assert (bench.folder / "run.json").read_text() == "earlier"
 
 
+def test_a_line_comes_when_it_is_written_though_tegrastats_does_not_flush(bench: Bench) -> None:
+    bench.install_tegrastats(then="time.sleep(600)")
+    bench.good("record", "-o", "run.json", "--", "sleep", "3")
+    assert len(bench.read("run.json")["lines"]) == 1
+
+
 def test_a_tegrastats_that_ends_is_told(bench: Bench) -> None:
-    bench.install_tegrastats(dies=True)
+    bench.install_tegrastats(then="sys.exit(3)")
     assert "ended by itself with exit code 3" in bench.bad(1, "record", "-o", "run.json", "--", *SLEEP)
     assert len(bench.read("run.json")["lines"]) == 1
 
@@ -143,3 +153,10 @@ def test_a_file_of_times_that_the_command_did_not_write_is_not_taken(bench: Benc
     writer = f"import time; time.sleep(.5); open('new.json', 'w').write({json.dumps(json.dumps(times))})"
     bench.good("record", "-o", "a.json", "--latency", "new.json", "--", sys.executable, "-c", writer)
     assert bench.read("a.json")["latencies"][0]["stages"]["latency"]["samples_ms"] == [2, 2, 2]
+
+
+def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(CannotSay, match=r"run\.json: not written: Is a directory"):
+        write_whole(tmp_path / "run.json", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]

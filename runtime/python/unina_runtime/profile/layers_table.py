@@ -63,7 +63,7 @@ def layers_section(rows: Sequence[Row], source: str, remark: str, estimate: Esti
     """HTML."""
     yield "<h2>Layer by layer</h2>"
     where = f"one DLA of {estimate.platform} at {estimate.mode}, {estimate.precision}"
-    yield paragraph(f"{source[0].upper()}{source[1:]} beside the estimate for {where}. Of an image, {summary(rows)}.")
+    yield paragraph(f"Beside the estimate for {where}, {source} says of an image: {summary(rows)}.")
     if remark:
         yield note(f"{remark[0].upper()}{remark[1:]}.")
     frame = frame_of(rows)

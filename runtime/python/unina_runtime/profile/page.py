@@ -29,7 +29,8 @@ td:first-child, th:first-child { text-align: left; padding-left: 0; }
 .verdict b { font-size: 1.15rem; } .bad { border-color: var(--hot); } .good { border-color: var(--c2); }
 .small { font-size: .85rem; opacity: .85; } code { font-size: .88em; overflow-wrap: anywhere; } figure { margin: 0; }
 @media (max-width: 600px) { body { margin: 1rem auto; padding: 0 .8rem; font-size: 14px; }
-  td, th { padding: .25rem .4rem; font-size: 12px; } td:first-child, th { white-space: normal; }
+  td, th { padding: .25rem .4rem; font-size: 12px; } th { white-space: normal; }
+  td:first-child { white-space: normal; min-width: 5.4em; max-width: 45vw; overflow-wrap: anywhere; }
   .cards { grid-template-columns: 1fr 1fr; gap: .5rem; } .card b { font-size: 1.15rem; } h1 { font-size: 1.5rem; } }
 """
 
