@@ -1,6 +1,7 @@
 """`unina-compile`: what serves afterwards, whatever happens to bundle, versions and trtexec."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -420,6 +421,19 @@ def test_the_core_is_that_of_the_detector(machine: Machine, dla: object, flag: s
     assert f"--useDLACore={flag}" in machine.compilations[0]["arguments"]
     assert machine.serving is not None
     assert (machine.serving / "detector.env").read_text().endswith(f"UNINA_DLA={dla}\n")
+
+
+def test_who_waits_for_another_run_says_so(machine: Machine) -> None:
+    machine.good()
+    with (machine.state / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            machine.command, cwd=machine.folder, env=machine.environment, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        assert "waiting for another unina-compile" in process.stderr.readline()
+    assert process.wait(60) == 0
+    process.stderr.close()
 
 
 def test_systemd_is_told_what_goes_on_and_how_it_ended(machine: Machine) -> None:

@@ -1,6 +1,7 @@
 """`unina-compile update` beside a real detector: a good model is kept, a bad one goes back by itself."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -228,3 +229,32 @@ def test_what_takes_the_machine_down_three_times_is_not_tried_again(car: Car) ->
         assert "3 trials ended with the power" in car.update_badly()
         detector.offered.clear()
         assert "(remembered;" in car.update_badly() and detector.offered <= {Path(first).name}
+
+
+def test_who_decides_by_hand_during_a_trial_is_obeyed(car: Car) -> None:
+    first = car.machine.good("--boot")["served"]
+    shutil.rmtree(car.machine.bundle.path)
+    car.machine.good("install", car.bundle(1))
+    car.machine.good()
+    car.sockets.mkdir()
+    car.configure(trial_s=600)
+    car.machine.good("install", car.bundle(2))
+    with Patient(car.sockets / "c.sock", car.machine.links / "detector") as detector:
+        process = os.fork()
+        if process == 0:
+            os._exit(car.machine.run("update", *car.control).returncode)
+        until(lambda: len(detector.offered) == 2, "the trial")
+        assert car.machine.good("rollback")["served"] == first
+        assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 2
+    assert str(car.machine.serving) == first and car.accepted() == Path(first).name
+
+
+def test_what_was_rejected_and_is_taken_over_all_the_same_stays_at_the_next_boot(car: Car) -> None:
+    car.machine.good("--boot")
+    car.machine.good("install", car.bundle(1))
+    second = car.machine.good()["served"]
+    car.machine.good("rollback")
+    car.machine.bad(1)
+    assert car.machine.good("--force")["served"] == second
+    car.machine.boot()
+    assert car.machine.good("--boot")["served"] == second

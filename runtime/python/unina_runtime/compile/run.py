@@ -76,7 +76,6 @@ def run(job: Job) -> Report:
 
     Raises CannotSay only where links for the detector cannot be written.
     """
-    status("waiting for another unina-compile")
     try:
         with job.store.locked():
             return serve_wanted(job)

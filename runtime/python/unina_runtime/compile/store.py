@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unina_runtime.compile.disk import replace_link, replace_text, to_disk, whole_to_disk
+from unina_runtime.compile.notify import tell
 from unina_runtime.compile.outcome import CannotSay, CannotWrite, Refused
 from unina_runtime.compile.signature import TrustedKeys
 from unina_runtime.compile.verified_bundle import verify_bundle
@@ -117,7 +118,11 @@ class Store:
         except OSError as error:
             raise CannotWrite(f"{self.root}: cannot be written: {error.strerror}; compiled models go there") from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                tell("waiting for another unina-compile, which may be compiling")
+                fcntl.flock(lock, fcntl.LOCK_EX)
             for rest in self.root.glob(f"{WORK}*"):
                 shutil.rmtree(rest, ignore_errors=True)
             yield
@@ -164,6 +169,8 @@ class Store:
             if former is not None:
                 self._link(PREVIOUS, instance, former)
             self._link(CURRENT, instance, entry)
+        if self._noted(REJECTED, instance)[0].partition("-")[0] == entry.name.partition("-")[0]:
+            (self.root / REJECTED / instance).unlink()  # somebody wants it all the same
         self.offer(instance, entry)
 
     def offer(self, instance: str, entry: Path | None) -> None:

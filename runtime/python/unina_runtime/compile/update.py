@@ -113,11 +113,11 @@ def _judged(job: Job, control: Path, trial: Trial) -> Report:
             control, trial.before, str(_absolute(trial.entry)), limits, lambda text: status(f"trying {key} out: {text}")
         )
     except BaseException:  # SIGTERM: the machine goes down, which is not the model's fault
-        store.offer(instance, trial.accepted)
+        store.offer(instance, store.target(instance))
         store.begin_trial(instance, key, trial.tried)
         raise
     if not verdict.good:
-        store.offer(instance, trial.accepted)  # at once: another unina-compile may hold the lock for long
+        store.offer(instance, store.target(instance))  # at once: another unina-compile may hold the lock for long
     with store.locked():
         if store.target(instance) != trial.accepted:
             raise CannotSay(f"{key}: somebody let another model serve while it was tried out; nothing is changed")
@@ -154,7 +154,7 @@ def _require_same_readers(old: Manifest, new: Manifest, bundle: Path) -> None:
     if (old.classes, old.max_detections) != (new.classes, new.max_detections):
         raise Refused(
             f"{bundle}: has other classes or another max_detections than what serves, which readers could not "
-            "follow: unina-compile --force, then systemctl restart unina-detector and its readers"
+            "follow; to take it over untried: unina-compile, then systemctl restart unina-detector and its readers"
         )
 
 
