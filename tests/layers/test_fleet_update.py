@@ -1,5 +1,6 @@
 """Signed updates of image and model go through SWUpdate itself, where it is installed; stand-ins are the car."""
 
+import functools
 import hashlib
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fetch_swupdate import fetch
 from parsed import ROOT
 
 LAYER = ROOT / "meta-unina-dla"
@@ -34,6 +36,13 @@ def program(name: str, text: str) -> None:
     path = Path(name)
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
+
+
+@pytest.fixture(autouse=True)
+def tools() -> None:
+    missing = [name for name in ("cpio", "openssl") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"no {' and no '.join(missing)}: updates are neither packed nor signed")
 
 
 @pytest.fixture
@@ -79,10 +88,25 @@ def environment(car: Path, trust: Path, **more: str) -> dict[str, str]:
     }
 
 
+@functools.cache
+def fetched() -> dict[str, str] | str:
+    """With what environment SWUpdate runs, or why there is none; tried once."""
+    try:
+        return fetch(ROOT / "build" / "swupdate")
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+
+
+def swupdate() -> dict[str, str]:
+    found = fetched()
+    if isinstance(found, str):
+        pytest.skip(f"no swupdate (Debian: swupdate), so no update is really installed: {found}")
+    return found
+
+
 def update(car: Path, keys: Path, file: str, trust: str = "fleet.pem", **more: str) -> subprocess.CompletedProcess[str]:
     """unina-fleet with SWUpdate itself, in a /run of its own: the paths in an update are absolute."""
-    if shutil.which("swupdate") is None:
-        pytest.skip("no swupdate (Debian: swupdate): no update is really installed")
+    found = swupdate()
     alone = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("no mount namespace here: unshare --mount is refused")
@@ -93,7 +117,11 @@ def update(car: Path, keys: Path, file: str, trust: str = "fleet.pem", **more: s
         text=True,
         check=False,
         timeout=120,
-        env=environment(car, keys / trust, **more),
+        env={
+            **environment(car, keys / trust, **more),
+            **found,
+            "PATH": f"{car / 'bin'}:{found['PATH']}:/usr/sbin:/sbin",
+        },
     )
 
 
@@ -214,11 +242,9 @@ def test_an_images_update_is_for_one_board_and_for_either_root(
     car: Path, keys: Path, board: str, slot: int, taken: bool
 ) -> None:
     image_swu(keys)
-    real = shutil.which("swupdate")
+    real = shutil.which("swupdate", path=swupdate()["PATH"])
     program("bin/swupdate", f'exec {real} -c "$@"')  # checks, writes nothing
     Path("slot").write_text(f"{slot}\n")
-    if real is None:
-        Path("bin/swupdate").unlink()
     done = update(car, keys, "image.swu", UNINA_BOARD=board)
     assert installed(done) == taken, done.stdout[-3000:]
 
@@ -238,8 +264,9 @@ def test_the_root_that_does_not_run_is_formatted_filled_and_put_on_trial(car: Pa
         if "diskformat" in done.stdout and "no handler" in done.stdout.lower():
             pytest.skip("this swupdate was built without diskformat")
         assert installed(done), done.stdout[-3000:]
-        listed = subprocess.run(["debugfs", "-R", "cat /etc/os-release", loop], capture_output=True, check=False)
-        assert listed.stdout == b"VERSION_ID=0.1.1\n"
+        look = f"mount -t tmpfs tmpfs /run && mkdir /run/root && mount {loop} /run/root && cat /run/root/etc/os-release"
+        seen = subprocess.run(["unshare", "--mount", "sh", "-c", look], capture_output=True, text=True, check=False)
+        assert seen.stdout == "VERSION_ID=0.1.1\n", seen.stderr
     finally:
         subprocess.run(["losetup", "-d", loop], check=False)
     assert Path("unina-trial").read_text() == "1 hand\n"
