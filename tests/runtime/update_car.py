@@ -13,8 +13,9 @@ from typing import Any, Self
 import cv2
 import numpy as np
 from compile_machine import Machine, compilable, make_machine
+from frame_ring import FrameRing
 from programs import PROGRAMS
-from service_process import ServiceProcess, make_frames
+from service_process import ServiceProcess, make_frames, until
 from tiny_bundle import TinyBundle
 
 from unina_runtime import Detector
@@ -36,6 +37,45 @@ def with_selftest(bundle: TinyBundle, blind: bool = False) -> TinyBundle:
         bundle.manifest["thresholds"] = [0.99999, 0.99999]
     bundle.seal()
     return bundle
+
+
+class Steps:
+    """Gives a service its next picture when the one before was published, so that none is lost to a busy machine."""
+
+    def __init__(self, service: ServiceProcess, ring: FrameRing) -> None:
+        self.published, self.silent = list[dict[str, Any]](), 0
+        self._service, self._ring, self._stop = service, ring, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        picture = np.full((72, 128, 3), 200, np.uint8)
+        until(lambda: (self._ring.put(picture), self._service.told("READY=1"))[1], "the first picture")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        picture = np.full((72, 128, 3), 200, np.uint8)
+        with self._service.connect() as reader:
+            while not self._stop.is_set():
+                self._ring.put(picture)
+                try:
+                    self.published.append(json.loads(reader.recv(1 << 20)))
+                except TimeoutError:
+                    self.silent += 1
+
+    @property
+    def lost(self) -> int:
+        """Pictures that were given and not published; ids that came twice or out of turn are an error."""
+        ids = [message["frame"] for message in self.published]
+        assert len(ids) > 1 and all(a < b for a, b in pairwise(ids))
+        first, last = self.published[0], self.published[-1]
+        dropped = last["drops"] - first["drops"]
+        assert ids[-1] - ids[0] + 1 == len(ids) + dropped, "every picture is published, or counted as dropped"
+        return int(dropped + last["gaps"] - first["gaps"]) + self.silent
 
 
 class Car:
@@ -65,11 +105,20 @@ class Car:
         """One without a self-test, which takes its time on a busy machine."""
         return compilable(self.machine.folder / f"untested-{seed}.unina", seed).path
 
-    def serve(self, fps: float = 50) -> ServiceProcess:
+    @contextmanager
+    def step(self) -> Iterator[tuple[ServiceProcess, Steps]]:
+        """Serves pictures one after the other."""
+        ring = self.machine.folder / "frames.ring"
+        with FrameRing(ring, 72, 128) as frames, self.serve(f"frames:{ring}") as service:
+            with Steps(service, frames) as steps:
+                yield service, steps
+            assert service.stop() == 0
+
+    def serve(self, source: str = "") -> ServiceProcess:
         """As the unit starts the detector, once `unina-compile --boot` has run."""
         shutil.rmtree(self.sockets, ignore_errors=True)
         self.sockets.mkdir()
-        source = f"images:{self.frames}?fps={fps}&loop=1"
+        source = source or f"images:{self.frames}?fps=50&loop=1"
         flags = ("--config", self.machine.folder / "detector.toml", "--model", self.machine.links / "detector")
         return ServiceProcess(self.sockets, *flags, "--source", source)
 
@@ -134,26 +183,3 @@ class Patient:
                     connection.sendall(b"ok %d\n" % len(body) + body)
                 except OSError:
                     continue  # who asked was killed
-
-
-@contextmanager
-def losing_at_most(service: ServiceProcess, most: int) -> Iterator[None]:
-    """Reads all messages meanwhile; at most so many pictures may be dropped, and no id comes twice or never."""
-    reader = service.connect()
-    messages: list[dict[str, Any]] = []
-
-    def read() -> None:
-        while packet := reader.recv(1 << 20):
-            messages.append(json.loads(packet))
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    yield
-    reader.shutdown(socket.SHUT_RDWR)
-    thread.join()
-    reader.close()
-    ids = [message["frame"] for message in messages]
-    assert len(ids) > 1 and all(a < b for a, b in pairwise(ids))
-    dropped = messages[-1]["drops"] - messages[0]["drops"]
-    assert ids[-1] - ids[0] + 1 == len(ids) + dropped, "every picture is published, or counted as dropped"
-    assert dropped <= most, f"{dropped} pictures were lost"
