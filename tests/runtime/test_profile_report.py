@@ -4,18 +4,20 @@ import html
 import json
 import shutil
 import subprocess
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from profile_logs import FORMS, log
 from profile_program import Bench
 from profile_runs import bench_json, estimate_json, frames_ms, messages, trtexec_times
 
 from unina_runtime.profile.chart import ticks
-from unina_runtime.profile.latency import latencies_in
+from unina_runtime.profile.latency import Latencies, latencies_in
+from unina_runtime.profile.outcome import CannotSay
 from unina_runtime.profile.page import data_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -230,3 +232,52 @@ def test_a_browser_shows_it_without_a_complaint_and_without_scrolling_sideways(b
     )
     assert done.returncode == 0 and "CONSOLE" not in done.stderr, done.stderr
     assert f"<title>{width}</title>" in done.stdout, done.stdout[:200]
+
+
+STRANGE = st.sampled_from(
+    [None, True, -1, 0, 1e308, "", "x", "\ud800", [], [[]], [1], {}, {"a": {}}, [[None, None]], float("nan")]
+)
+
+
+def changed(document: object, data: st.DataObject) -> object:
+    """The document with one value, wherever it lies, replaced."""
+    if isinstance(document, dict) and document and data.draw(st.integers(0, 5)):
+        key = data.draw(st.sampled_from(sorted(document)))
+        return {**document, key: changed(document[key], data)}
+    if isinstance(document, list) and document and data.draw(st.integers(0, 5)):
+        place = data.draw(st.integers(0, len(document) - 1))
+        return [*document[:place], changed(document[place], data), *document[place + 1 :]]
+    return data.draw(STRANGE)
+
+
+@given(st.data())
+def test_times_that_were_changed_are_read_or_refused(data: st.DataObject) -> None:
+    entry = {"startH2dMs": 0.0, "endD2hMs": 2.0, "computeMs": 1.5, "latencyMs": 2.0}
+    for document in (bench_json([1.0, 2.0]), bench_json([1.0, 2.0], samples=False), [entry, entry]):
+        with suppress(CannotSay):
+            found = latencies_in(json.dumps(changed(document, data)), "t")
+            assert found is None or Latencies.from_json(json.loads(json.dumps(found.to_json()))) is not None
+    lines = messages([1.0, 2.0], 5.0).splitlines()
+    with suppress(CannotSay):
+        latencies_in("\n".join([json.dumps(changed(json.loads(lines[0]), data)), *lines]), "t")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@given(st.data())
+def test_a_recording_or_estimate_that_was_changed_is_told_or_refused(bench: Bench, data: st.DataObject) -> None:
+    if not (bench.folder / "whole.json").exists():
+        a_recording(bench, seconds=3, alerts=[[1.0, ["gpu"]]], machine={"model": "m", "trips_celsius": {"cpu": 50.0}})
+        made = bench.read("run.json")
+        times = {"kind": "trtexec", "title": "t", "images_per_second": 5.0, "main": "a", "at_s": [1.0, 2.0]}
+        times["stages"] = {"a": {"samples_ms": [1.0, 2.0]}, "b": {"told_ms": {"p50": 1.0}}}
+        (bench.folder / "whole.json").write_text(json.dumps({**made, "latencies": [times]}))
+        estimate_json(bench.folder / "estimate.json")
+    for name in ("whole", "estimate"):
+        (bench.folder / f"new_{name}.json").write_text(json.dumps(changed(bench.read(f"{name}.json"), data)))
+    for flags in (
+        ("new_whole.json",),
+        ("whole.json", "--baseline", "new_whole.json"),
+        ("whole.json", "--network", "new_estimate.json"),
+    ):
+        done = bench.run("report", *flags, "-o", "page.html")
+        assert done.returncode in {0, 1, 2} and done.stderr.count("\n") <= 3, done.stderr

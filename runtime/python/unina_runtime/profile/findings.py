@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from unina_runtime.profile.latency import TRTEXEC, Latencies, Stage
+from unina_runtime.profile.number import number
 from unina_runtime.profile.outcome import CannotSay
 from unina_runtime.profile.power import total_watts
 from unina_runtime.profile.recording import Recording
@@ -115,7 +116,7 @@ def read_operations(path: Path) -> Operations:
         return _of_bundle(path)
     told = read_json(path)
     try:
-        macs, complete = int(told["macs"]), bool(told["complete"])
+        macs, complete = int(number(told["macs"])), bool(told["complete"])
         name = Path(str(told["model"])).name
     except (KeyError, TypeError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"

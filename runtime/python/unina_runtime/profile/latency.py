@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unina_runtime.profile.number import number, numbers
 from unina_runtime.profile.outcome import CannotSay
 from unina_runtime.profile.whole_file import parse_json, read_text
 
@@ -43,6 +44,14 @@ class Latencies:
     at_s: tuple[float, ...] = ()
     """when each sample of the stages was done, in Unix time; empty where the file does not say"""
 
+    def __post_init__(self) -> None:
+        if self.main not in self.stages:
+            raise ValueError(f"there is no stage {self.main!r}")
+        if self.at_s and len(self.at_s) != len(self.stages[self.main].samples_ms):
+            raise ValueError(
+                f"{self.main}: {len(self.at_s)} stamps for {len(self.stages[self.main].samples_ms)} frames"
+            )
+
     def to_json(self) -> dict[str, Any]:
         """As plain values; `from_json` reads them."""
         stages = {
@@ -56,13 +65,13 @@ class Latencies:
     def from_json(cls, told: Mapping[str, Any]) -> "Latencies":
         """The inverse; raises KeyError, TypeError or ValueError for what is not."""
         stages = {
-            str(name): Stage(tuple(map(float, one.get("samples_ms", ()))), one.get("told_ms"))
+            str(name): Stage(tuple(map(number, one.get("samples_ms", ()))), numbers(one.get("told_ms", {})))
             for name, one in told["stages"].items()
         }
-        speed = told["images_per_second"]
+        speed, main, at = told["images_per_second"], str(told["main"]), tuple(map(number, told.get("at_s", ())))
         return cls(
             *(str(told["kind"]), str(told["title"]), stages),
-            *(None if speed is None else float(speed), str(told["main"]), tuple(map(float, told.get("at_s", ())))),
+            *(None if speed is None else number(speed), main, at),
         )
 
 
@@ -101,12 +110,14 @@ def _stages(document: Mapping[str, Any], title: str) -> Latencies:
     stages = {}
     for name, told in document["stages"].items():
         samples = _samples(told.get("samples_ms", ()))
-        figures = {key[:-3]: float(value) for key, value in told.items() if key.endswith("_ms") and key != "samples_ms"}
+        figures = {
+            key[:-3]: number(value) for key, value in told.items() if key.endswith("_ms") and key != "samples_ms"
+        }
         stages[str(name)] = Stage(samples, None if samples else figures)
     words = (document.get(key, "") for key in ("bundle", "accelerator"))
     return Latencies(
         *(BENCH if bench else STATUS, " on ".join(filter(None, map(str, words))) or title, stages),
-        *(None if speed is None else float(speed), "total" if "total" in stages else next(iter(stages))),
+        *(None if speed is None else number(speed), "total" if "total" in stages else next(iter(stages), "")),
     )
 
 
@@ -138,24 +149,20 @@ def _trtexec(document: Sequence[Mapping[str, Any]], title: str) -> Latencies:
     """One entry an inference of a whole batch; speeds are inferences a second."""
     keys = {"latency": "latencyMs", "compute": "computeMs", "to the device": "h2dMs", "from the device": "d2hMs"}
     stages = {
-        name: Stage(_samples([float(entry[key]) for entry in document]))
+        name: Stage(_samples([entry[key] for entry in document]))
         for name, key in keys.items()
         if all(key in entry for entry in document)
     }
     first, last = document[0], document[-1]
     begin = first.get("startH2dMs", first.get("startInMs", first.get("startComputeMs", 0.0)))
     end = last.get("endD2hMs", last.get("endOutMs", last.get("endComputeMs", 0.0)))
-    span_s = (float(end) - float(begin)) / 1e3
+    span_s = (number(end) - number(begin)) / 1e3
     return Latencies(TRTEXEC, title, stages, len(document) / span_s if span_s > 0 else None, "latency")
 
 
-def _samples(values: Sequence[float]) -> tuple[float, ...]:
-    """Raises ValueError for what is no time."""
-    told = tuple(float(value) for value in values)
-    for value in told:
-        if not math.isfinite(value):
-            raise ValueError(f"{value} is no time")
-    return _thin(told)
+def _samples(values: Sequence[object]) -> tuple[float, ...]:
+    """Raises TypeError or ValueError for what is no time."""
+    return _thin([number(value) for value in values])
 
 
 def _thin(values: Sequence[float]) -> tuple[float, ...]:

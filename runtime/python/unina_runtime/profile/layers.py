@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unina_runtime.profile.number import number
 from unina_runtime.profile.outcome import CannotSay
 from unina_runtime.profile.whole_file import parse_json, read_json, read_text
 
@@ -90,12 +91,12 @@ def read_estimate(path: Path) -> Estimate:
     told = read_json(path)
     try:
         layers = tuple(
-            Predicted(str(one["name"]), str(one["kind"]), float(one["latency_ms"]), str(one["bound"]))
+            Predicted(str(one["name"]), str(one["kind"]), number(one["latency_ms"]), str(one["bound"]))
             for one in told["layers"]
         )
         return Estimate(
             *(str(told["model"]), str(told["platform"]), str(told["mode"]["name"])),
-            *(str(told["precision"]), int(told["batch"]), layers),
+            *(str(told["precision"]), max(1, int(number(told["batch"]))), layers),
         )
     except (KeyError, TypeError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"
@@ -192,7 +193,7 @@ def _cudla(text: str, path: Path) -> tuple[str, tuple[Measured, ...], str]:
 
 def _trtexec(text: str, path: Path) -> tuple[str, tuple[Measured, ...], str]:
     layers = [
-        Measured(str(one["name"]), float(one["averageMs"])) for one in parse_json(text, str(path)) if "name" in one
+        Measured(str(one["name"]), number(one["averageMs"])) for one in parse_json(text, str(path)) if "name" in one
     ]
     remark = ""
     if any(FOREIGN.fullmatch(one.name.strip()) for one in layers):

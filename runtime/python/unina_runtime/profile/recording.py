@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unina_runtime.profile.latency import Latencies
+from unina_runtime.profile.number import number, numbers
 from unina_runtime.profile.outcome import CannotSay
 from unina_runtime.profile.series import Series, read_lines, series_of
 from unina_runtime.profile.tegrastats import parse_line
@@ -76,14 +77,14 @@ def recording_of(told: Mapping[str, Any], origin: str) -> Recording:
         return Recording(
             command=tuple(map(str, told["command"])),
             began=None if began is None else datetime.fromisoformat(began),
-            seconds=float(told["seconds"]),
-            exit_code=None if told["exit_code"] is None else int(told["exit_code"]),
+            seconds=number(told["seconds"]),
+            exit_code=None if told["exit_code"] is None else int(number(told["exit_code"])),
             stopped=bool(told["stopped"]),
             source=str(told["source"]),
-            lines=tuple((float(at), str(line)) for at, line in told["lines"]),
-            machine=dict(told["machine"]),
-            alerts=tuple((float(at), tuple(map(str, names))) for at, names in told["alerts"]),
-            events={str(name): int(count) for name, count in told["events"].items()},
+            lines=tuple((number(at), str(line)) for at, line in told["lines"]),
+            machine=_machine(told["machine"]),
+            alerts=tuple((number(at), tuple(map(str, names))) for at, names in told["alerts"]),
+            events={name: int(count) for name, count in numbers(told["events"]).items()},
             latencies=tuple(map(Latencies.from_json, told["latencies"])),
             notes=tuple(map(str, told["notes"])),
         )
@@ -91,6 +92,11 @@ def recording_of(told: Mapping[str, Any], origin: str) -> Recording:
         raise CannotSay(
             f"{origin}: not what {TOOL} writes ({type(error).__name__}: {error}); was it changed by hand?"
         ) from error
+
+
+def _machine(told: Mapping[str, Any]) -> dict[str, Any]:
+    trips = numbers(told.get("trips_celsius", {}))
+    return {**{str(name): str(value) for name, value in told.items()}, "trips_celsius": trips}
 
 
 def read_recording(path: Path, interval_s: float) -> Recording:

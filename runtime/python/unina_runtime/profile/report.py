@@ -7,6 +7,7 @@ from typing import Any
 
 from unina_runtime.profile.findings import Findings, find, quantiles, to_json
 from unina_runtime.profile.latency import Latencies
+from unina_runtime.profile.number import number, numbers
 from unina_runtime.profile.outcome import CannotSay
 from unina_runtime.profile.page import data_of
 from unina_runtime.profile.recording import recording_of
@@ -41,9 +42,8 @@ def read_baseline(path: Path) -> Baseline:
     try:
         if document["schema"] != 1:
             raise CannotSay(f"{path}: schema {document['schema']}; this program reads 1")
-        figures = {str(name): float(value) for name, value in document["figures"].items()}
-        samples = tuple(map(float, document["samples_ms"]))
-        return Baseline(path.name, figures, str(document["times_of"]), samples)
+        samples = tuple(map(number, document["samples_ms"]))
+        return Baseline(path.name, numbers(document["figures"]), str(document["times_of"]), samples)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CannotSay(f"{path}: its figures cannot be read ({type(error).__name__}: {error})") from error
 
