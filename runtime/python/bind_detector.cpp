@@ -12,21 +12,14 @@
 #include <vector>
 
 #include "detection_arrays.h"
+#include "engine_device.h"
 #include "held_image.h"
-#include "unina/error.h"
 #include "unina/interleaved_detector.h"
 
 namespace py = pybind11;
 
 namespace unina::python {
 namespace {
-
-int engine_device(const std::string& name) {
-  for (const auto& [known, dla_core] : kEngineDevices) {
-    if (name == known) return dla_core;
-  }
-  throw Error("engine_on '" + name + "': expected 'gpu', 'dla0' or 'dla1'");
-}
 
 class PythonDetector {
  public:

@@ -9,6 +9,7 @@ void bind_decode(pybind11::module_& module);
 void bind_detector(pybind11::module_& module);
 void bind_host(pybind11::module_& module);
 void bind_letterbox(pybind11::module_& module);
+void bind_network(pybind11::module_& module);
 void bind_ring(pybind11::module_& module);
 }  // namespace unina::python
 
@@ -20,5 +21,6 @@ PYBIND11_MODULE(_unina, module) {
   unina::python::bind_decode(module);
   unina::python::bind_detector(module);
   unina::python::bind_host(module);
+  unina::python::bind_network(module);
   unina::python::bind_ring(module);
 }

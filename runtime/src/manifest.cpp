@@ -13,11 +13,13 @@
 namespace unina {
 namespace {
 
-constexpr int kSchema = 1;
+constexpr int kDetectorSchema = 1;
+constexpr int kOtherSchema = 2;    // what is decoded otherwise, or not at all
 constexpr int kMostPixels = 8192;  // of one side
 constexpr int kMostClasses = 1000;
 constexpr int kMostBins = 64;
 constexpr int kMostLevels = 8;
+constexpr int kMostTensors = 1 + 2 * kMostLevels;
 constexpr double kLargest = 1e6;  // of offsets and scales: far beyond any use, far from overflow
 
 bool is_hex(const std::string& text, std::size_t digits) {
@@ -47,10 +49,14 @@ float read_scale(const JsonField& tensor) {
 
 void read_classes(const JsonField& root, Manifest& manifest) {
   std::set<std::string> seen;
-  for (const JsonField& name : root["classes"].elements(1, kMostClasses)) {
+  const std::size_t least = manifest.decode == Decode::kRaw ? 0 : 1;
+  for (const JsonField& name : root["classes"].elements(least, kMostClasses)) {
     manifest.classes.push_back(name.text());
     if (!seen.insert(manifest.classes.back()).second) name.fail("names a class twice");
   }
+}
+
+void read_thresholds(const JsonField& root, Manifest& manifest) {
   for (const JsonField& threshold :
        root["thresholds"].elements(manifest.classes.size(), manifest.classes.size())) {
     manifest.thresholds.push_back(static_cast<float>(threshold.number(0.0, 1.0)));
@@ -71,7 +77,7 @@ void read_input(const JsonField& input, Manifest& manifest) {
 
 void read_tensors(const JsonField& root, Manifest& manifest) {
   std::set<std::string> seen;
-  for (const JsonField& field : root["tensors"].elements(1, 1 + 2 * kMostLevels)) {
+  for (const JsonField& field : root["tensors"].elements(1, kMostTensors)) {
     ManifestTensor tensor;
     tensor.name = field["name"].text();
     if (!seen.insert(tensor.name).second) field["name"].fail("names a tensor twice");
@@ -159,6 +165,26 @@ void read_levels(const JsonField& root, Manifest& manifest) {
   }
 }
 
+// A classifier has one output with a logit for each class; of raw maps nothing is asked.
+void require_outputs(const JsonField& root, const Manifest& manifest) {
+  require_tensor(manifest, root["input"]["name"], false, 3, manifest.input_height,
+                 manifest.input_width);
+  std::vector<const ManifestTensor*> outputs;
+  for (const ManifestTensor& tensor : manifest.tensors) {
+    if (tensor.is_output) outputs.push_back(&tensor);
+  }
+  const JsonField tensors = root["tensors"];
+  if (outputs.empty()) tensors.fail("lists no output");
+  if (outputs.size() + 1 != manifest.tensors.size()) tensors.fail("lists more than one input");
+  if (manifest.decode != Decode::kClassify) return;
+  const ManifestTensor& logits = *outputs.front();
+  if (outputs.size() != 1 || logits.height != 1 || logits.width != 1 ||
+      logits.channels != static_cast<int>(manifest.classes.size())) {
+    tensors.fail("must list one output of shape [1, " + std::to_string(manifest.classes.size()) +
+                 ", 1, 1], a logit for each class, where decode is classify");
+  }
+}
+
 // Relative, downwards, in plain parts: nothing that could leave the bundle.
 bool stays_inside(const std::string& name) {
   if (name.empty() || name.size() > 200 || name.front() == '/' || name.back() == '/') return false;
@@ -203,20 +229,28 @@ Manifest Manifest::parse(const std::string& json, const std::string& origin) {
                 ": holds a number that no float64 can hold; export or copy the bundle again");
   }
   const JsonField root(document, origin);
-  const JsonField schema = root["schema"];
-  if (schema.integer(INT64_MIN, INT64_MAX) != kSchema) {
-    throw Error(origin + ": schema: this program reads schema 1, the bundle has " +
-                std::to_string(schema.integer(INT64_MIN, INT64_MAX)) +
-                "; export it with the matching version of unina-export");
+  const std::int64_t schema = root["schema"].integer(INT64_MIN, INT64_MAX);
+  if (schema != kDetectorSchema && schema != kOtherSchema) {
+    throw Error(origin + ": schema: this program reads schema 1 and 2, the bundle has " +
+                std::to_string(schema) + "; export it with the matching version of unina-export");
   }
   Manifest manifest;
   manifest.json = json;
+  if (schema == kOtherSchema) {
+    manifest.decode =
+        root["decode"].one_of({"classify", "raw"}) == 0 ? Decode::kClassify : Decode::kRaw;
+  }
   manifest.name = root["name"].text();
   read_classes(root, manifest);
+  if (manifest.decode == Decode::kDetect) read_thresholds(root, manifest);
   read_input(root["input"], manifest);
   read_tensors(root, manifest);
-  read_levels(root, manifest);
-  manifest.max_detections = static_cast<int>(root["max_detections"].integer(1, 100000));
+  if (manifest.decode == Decode::kDetect) {
+    read_levels(root, manifest);
+    manifest.max_detections = static_cast<int>(root["max_detections"].integer(1, 100000));
+  } else {
+    require_outputs(root, manifest);
+  }
   manifest.rounding = root["rounding"].one_of({"half-away", "half-even"}) == 0
                           ? Rounding::kHalfAway
                           : Rounding::kHalfEven;

@@ -1,6 +1,25 @@
 #include "unina/tensor.h"
 
+#include <cstdint>
+
+#include "float16.h"
+
 namespace unina {
+namespace {
+
+float real_value(const TensorFormat& format, const void* at) {
+  switch (format.type) {
+    case DataType::kInt8:
+      return format.scale * static_cast<float>(*static_cast<const std::int8_t*>(at));
+    case DataType::kFloat16:
+      return float_from_float16(*static_cast<const std::uint16_t*>(at));
+    case DataType::kFloat32:
+      break;
+  }
+  return *static_cast<const float*>(at);
+}
+
+}  // namespace
 
 int TensorFormat::channels_per_pixel() const {
   switch (layout) {
@@ -52,6 +71,17 @@ TensorFormat TensorFormat::packed(DataType type, Layout layout, int channels, in
   const std::size_t blocks = (static_cast<std::size_t>(channels) + group - 1) / group;
   format.bytes = format.channel_stride * blocks;
   return format;
+}
+
+void read_real(const TensorView& from, float* to) {
+  const auto* data = static_cast<const std::uint8_t*>(from.data);
+  for (int c = 0; c < from.format.channels; ++c) {
+    for (int y = 0; y < from.format.height; ++y) {
+      for (int x = 0; x < from.format.width; ++x) {
+        *to++ = real_value(from.format, data + from.format.offset(c, y, x));
+      }
+    }
+  }
 }
 
 }  // namespace unina

@@ -53,7 +53,8 @@ def float16(name: str, role: str, layout: str) -> dict[str, Any]:
 
 
 MANIFESTS: list[tuple[Change, str]] = [
-    (at("schema", to=2), "reads schema 1, the bundle has 2"),
+    (at("schema", to=3), "reads schema 1 and 2, the bundle has 3"),
+    (at("schema", to=2), "has no field 'decode'"),
     (at("schema", to="1"), "schema: '1' is not an integer"),
     (lambda m: m.pop("schema"), "has no field 'schema'"),
     (lambda m: m.pop("input"), "has no field 'input'"),

@@ -33,13 +33,21 @@ struct ManifestFile {
   std::uint64_t bytes = 0;
 };
 
+// What becomes of the outputs (docs/bundle.md, "Schema 2").
+enum class Decode {
+  kDetect,    // levels, reg_max, thresholds and max_detections say how; schema 1
+  kClassify,  // one output of a channel a class: logits
+  kRaw,       // the caller reads the maps
+};
+
 struct Manifest {
   std::string name;
-  std::vector<std::string> classes;
+  Decode decode = Decode::kDetect;
+  std::vector<std::string> classes;  // may be empty where the decode is raw
   std::string input_name;
   int input_height = 0, input_width = 0;
   PixelSpec pixels;
-  std::vector<ManifestLevel> levels;  // from the finest stride to the coarsest
+  std::vector<ManifestLevel> levels;  // from the finest stride to the coarsest; kDetect only
   int reg_max = 0;
   std::vector<ManifestTensor> tensors;
   std::vector<float> thresholds;  // one score a class

@@ -48,4 +48,7 @@ struct TensorView {
   void* data = nullptr;
 };
 
+// The real value of every element, of any type and layout, to float32 [C][H][W].
+void read_real(const TensorView& from, float* to);
+
 }  // namespace unina

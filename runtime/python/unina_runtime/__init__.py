@@ -11,6 +11,7 @@ from unina_runtime.detection_ring import DetectionRing, RingMessage
 from unina_runtime.detections import Detections
 from unina_runtime.detector import Detector
 from unina_runtime.letterbox import letterbox
+from unina_runtime.network import Network
 from unina_runtime.picture import Picture, PixelFormat
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Detections",
     "Detector",
     "HostEngine",
+    "Network",
     "Picture",
     "PixelFormat",
     "Placement",

@@ -94,6 +94,31 @@ class Detector:
     @property
     def at_a_time(self) -> int: ...
 
+class Network:
+    """One accelerator, one picture at a time."""
+
+    def __init__(
+        self,
+        path: str,
+        accelerator: str,
+        *,
+        threads: int,
+        dla: int,
+        dla_loadable: str,
+        dla_timeout_ms: int,
+        engine: str,
+        engine_on: str,
+    ) -> None: ...
+    def run(self, image: Picture, pixel_format: str) -> dict[str, npt.NDArray[np.float32]]: ...
+    @property
+    def times(self) -> dict[str, float]: ...
+    @property
+    def manifest_json(self) -> str: ...
+    @property
+    def accelerator(self) -> str: ...
+    @property
+    def accelerator_reason(self) -> str: ...
+
 class HostEngine:
     """The integer engine of a `host.loadable` (docs/integer-semantics.md).
 

@@ -12,6 +12,8 @@ from typing import Any
 from unina_runtime.compile.outcome import Refused
 
 SCHEMA = 1
+NETWORK_SCHEMA = 2
+"""of a bundle that unina_runtime.Network runs"""
 MOST_MANIFEST_BYTES = 16 << 20
 MOST_FILE_BYTES = 1 << 30
 """of a file of a bundle; the networks that a DLA can hold are far smaller"""
@@ -108,6 +110,11 @@ def parse_manifest(content: bytes, origin: str) -> Manifest:
         raise Refused(f"{origin}: not valid JSON; {AGAIN}") from error
     if not isinstance(document, dict):
         raise Refused(f"{origin}: is not a JSON object; {AGAIN}")
+    if document.get("schema") == NETWORK_SCHEMA:
+        raise Refused(
+            f"{origin}: its network detects nothing (decode {shown(document.get('decode'))}), and a detector is what "
+            "serves here; unina-dla command prints what compiles it"
+        )
     if document.get("schema") != SCHEMA or isinstance(document["schema"], bool):
         raise Refused(
             f"{origin}: schema: this program reads schema {SCHEMA}, the bundle has "

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from unina_runtime._unina import UninaError
 from unina_runtime.bundle import Bundle
 from unina_runtime.decode import decode
 from unina_runtime.detections import Detections
@@ -37,6 +38,8 @@ class Detector:
     ) -> None:
         bundle = Bundle(path)
         self._manifest = manifest = bundle.manifest
+        if "decode" in manifest:
+            raise UninaError(f"{path}: its network detects nothing, its decode is {manifest['decode']}; take an Engine")
         self._thresholds = (
             [float(one) for one in manifest["thresholds"]]
             if score_threshold is None
