@@ -11,7 +11,7 @@ from unina.compress.calibrate import calibrate
 from unina.dla import read_graph
 from unina.evaluate import OnnxMaps
 from unina.export.lower import lower
-from unina.export.parity import OutputParity, ParityError, measure_parity, require_onnx_parity
+from unina.export.parity import OutputParity, ParityError, measure_parity, require_onnx_parity, torch_maps
 from unina.export.qdq import quantised_model
 
 
@@ -33,7 +33,8 @@ def measure(shift: float) -> tuple[OutputParity, ...]:
     scales = calibrate(model, inputs)
     loadable = lower(read_graph(model), scales)
     qdq = quantised_model(model, scales)
-    return measure_parity(Twin(model, shift), ("out0", "out1"), model, qdq, loadable, scales, inputs)
+    names = ("out0", "out1")
+    return measure_parity(torch_maps(Twin(model, shift), names), names, model, qdq, loadable, scales, inputs)
 
 
 def test_the_same_network_passes_and_int8_is_close() -> None:

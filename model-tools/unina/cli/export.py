@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from unina.cli.exit_code import exit_code
+from unina.cli.export_onnx import add_onnx, check_form, run_onnx
 
 if TYPE_CHECKING:  # torch and ONNX Runtime take seconds to load: --help and a mistyped option need not wait
     from unina.export import ExportResult
@@ -23,6 +24,7 @@ EXAMPLES = """examples:
   unina-export runs/pico/checkpoint.pt --data cones/data.yaml --output build/cones.unina --force --calibration entropy
 
   unina-export runs/b1/checkpoint.pt --data cones/data.yaml --output build/b1.unina --precision auto --max-drop 0.3
+  unina-export --from-onnx resnet.onnx --mean imagenet --data cones/data.yaml --output build/resnet.unina
 
 Calibrates on the split train, scores every stage (torch, fused, onnx, qdq, host) on the split val, and sets each
 class's threshold to the score with the best F1 there. Pages: docs/bundle.md, docs/quantisation.md.
@@ -45,13 +47,14 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
         prog="unina-export",
-        description="Turns a checkpoint of unina-train into a bundle: ONNX, calibration cache, Q/DQ graph and host "
+        description="Turns a checkpoint of unina-train, or anybody's ONNX file, into a bundle: ONNX, "
+        "calibration cache, Q/DQ graph and host "
         "loadable from one scale map, checked against each other.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = top.add_argument
-    add("checkpoint", type=Path, help="checkpoint.pt of unina-train")
+    add("checkpoint", type=Path, nargs="?", help="checkpoint.pt of unina-train")
     add("--data", type=Path, required=True, metavar="DATA.yaml", help="data set with the splits train and val")
     add("--output", type=Path, required=True, metavar="NAME.unina", help="bundle directory to write")
     add(
@@ -99,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="replace the bundle if it exists")
     add("--no-accuracy", action="store_true", help="do not score the stages on val: faster, says less")
     add("--json", action="store_true", help="print one JSON object instead of tables")
+    add_onnx(top)
     return top
 
 
@@ -106,6 +110,10 @@ def _run(arguments: argparse.Namespace) -> int:
     from unina.export.precision import NotAccurate  # noqa: PLC0415
 
     try:
+        check_form(arguments)
+        if arguments.from_onnx is not None:
+            with _progress() as progress:
+                return run_onnx(arguments, progress)
         result = _export(arguments)
     except NotAccurate as error:
         _report_failure(error, as_json=arguments.json)
@@ -138,6 +146,13 @@ def _export(arguments: argparse.Namespace) -> "ExportResult":
         fp16_layers=arguments.fp16_layers,
         sign=arguments.sign,
     )
+    with _progress() as progress:
+        return export_bundle(settings, progress)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int], AbstractContextManager[Callable[[], None]]]]:
+    """Bars on stderr, one for each thing that takes a while."""
     columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
 
@@ -146,7 +161,7 @@ def _export(arguments: argparse.Namespace) -> "ExportResult":
             task = bars.add_task(title, total=total)
             yield lambda: bars.advance(task)
 
-        return export_bundle(settings, progress)
+        yield progress
 
 
 def _report(result: "ExportResult") -> None:

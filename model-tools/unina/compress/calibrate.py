@@ -48,12 +48,18 @@ def passes(method: Method) -> int:
 
 
 def calibrate(
-    model: onnx.ModelProto, inputs: Inputs, method: Method = "minmax", advance: Callable[[], None] = lambda: None
+    model: onnx.ModelProto,
+    inputs: Inputs,
+    method: Method = "minmax",
+    advance: Callable[[], None] = lambda: None,
+    *,
+    cut_raw_maps: bool = True,
 ) -> ScaleMap:
     """The scale map of a deploy graph; memory is bounded by the activations of one picture.
 
     Args:
         advance: called after every picture of every pass.
+        cut_raw_maps: whether the outputs are maps of a detector of ours: what lies far below zero there says nothing.
 
     Raises:
         CalibrationError: no pictures, a value that is not finite, a tensor that never changes.
@@ -63,7 +69,7 @@ def calibrate(
     if len(inputs) == 0:
         raise CalibrationError("no calibration pictures; give at least one, better a hundred")
     graph = read_graph(model)
-    observer = _Observer(model, graph)
+    observer = _Observer(model, graph, cut_raw_maps=cut_raw_maps)
     amax = observer.ranges(inputs, advance)
     if method != "minmax":
         clipped = {name: largest for name, largest in amax.items() if name not in graph.outputs}
@@ -75,9 +81,10 @@ def calibrate(
 class _Observer:
     """The float graph with every tensor that calibration measures as an output."""
 
-    def __init__(self, model: onnx.ModelProto, graph: Graph) -> None:
+    def __init__(self, model: onnx.ModelProto, graph: Graph, *, cut_raw_maps: bool) -> None:
         self._names = measured_tensors(graph)
-        self._input, self._outputs = graph.inputs[0], [name for name in graph.outputs if name in self._names]
+        self._input = graph.inputs[0]
+        self._cut = [name for name in graph.outputs if name in self._names and cut_raw_maps]
         observed = onnx.ModelProto()
         observed.CopyFrom(model)
         present = {value.name for value in observed.graph.output}
@@ -112,7 +119,7 @@ class _Observer:
                     "its layer is dead, or the pictures are all of one colour"
                 )
         amax = {name: max(-low[name], high[name]) for name in self._names}
-        return amax | {name: raw_map_amax(high[name], amax[name]) for name in self._outputs}
+        return amax | {name: raw_map_amax(high[name], amax[name]) for name in self._cut}
 
     def histograms(self, inputs: Inputs, amax: dict[str, float], advance: Callable[[], None]) -> dict[str, Counts]:
         """The distribution of magnitudes of the tensors in `amax`, each over [0, amax]."""

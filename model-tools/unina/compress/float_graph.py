@@ -43,6 +43,9 @@ class FloatGraph:
             if op.output in inside:
                 continue
             relu = graph.fused_relu(op)
+            for one in (op, relu):
+                if isinstance(one, Relu) and not math.isinf(one.cap):
+                    raise ValueError(f"{one.name}: clips to {one.cap:g}, which is computed in float nowhere here")
             if relu is not None:
                 inside.add(relu.output)
             steps.append(Stored(op, op.output if relu is None else relu.output, relu is not None))

@@ -4,10 +4,20 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from unina.compress.calibrate import CalibrationError, Input
 from unina.data import read_image
-from unina.evaluate import Head, centred
+from unina.evaluate import centred
+
+
+class Preprocessing(Protocol):
+    """What makes the network's picture: a Head, or a PictureInput."""
+
+    def pixels(self, image: npt.NDArray[np.uint8], /) -> tuple[npt.NDArray[np.uint8], Any]: ...
 
 
 @dataclass(frozen=True)
@@ -15,7 +25,7 @@ class CalibrationPictures:
     """Network inputs made from picture files, read and letterboxed anew each time they are walked through."""
 
     paths: Sequence[Path]
-    head: Head
+    picture: Preprocessing
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -29,7 +39,7 @@ class CalibrationPictures:
         for path in self.paths:
             image = read_image(path)
             all_flat = all_flat and bool((image == image[0, 0]).all())
-            yield centred(self.head.pixels(image)[0])
+            yield centred(self.picture.pixels(image)[0])
         if self.paths and all_flat:
             raise CalibrationError(
                 f"all {len(self.paths)} calibration pictures are of one colour, {self.paths[0]} for instance; "

@@ -4,6 +4,7 @@ The operators are those that the DLA runs in INT8 and the host engine implements
 limits are those of TensorRT's DLA layer restrictions (channel-axis concat, integer nearest resize, no constants).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,9 +46,12 @@ class Conv:
 
 @dataclass(frozen=True)
 class Relu:
+    """`min(max(x, 0), cap)`: ONNX's Relu, or its Clip from 0 to `cap` (ReLU6)."""
+
     name: str
     inputs: tuple[str, ...]
     output: str
+    cap: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,16 @@ def _relu(node: onnx.NodeProto, attributes: dict[str, Any], constants: Mapping[s
     return Relu(node.name, tuple(node.input), node.output[0])
 
 
+def _clip(node: onnx.NodeProto, attributes: dict[str, Any], constants: Mapping[str, Array]) -> Relu:
+    bounds = [constants.get(name) for name in node.input[1:]]
+    if len(bounds) != 2 or any(bound is None or bound.size != 1 for bound in bounds):
+        raise GraphError(f"{_where(node)}: clip must be given two constants")
+    least, most = (float(bound.item()) for bound in bounds if bound is not None)
+    if least != 0 or not most > 0:
+        raise GraphError(f"{_where(node)}: clips to {least:g} … {most:g}; the DLA clips from 0 to something above")
+    return Relu(node.name, (node.input[0],), node.output[0], most)
+
+
 def _add(node: onnx.NodeProto, attributes: dict[str, Any], constants: Mapping[str, Array]) -> Add:
     return Add(node.name, tuple(node.input), node.output[0])
 
@@ -235,6 +249,7 @@ def _resize(node: onnx.NodeProto, attributes: dict[str, Any], constants: Mapping
 _READERS: dict[str, Callable[[onnx.NodeProto, dict[str, Any], Mapping[str, Array]], Op]] = {
     "Conv": _conv,
     "Relu": _relu,
+    "Clip": _clip,
     "Add": _add,
     "Concat": _concat,
     "MaxPool": _maxpool,

@@ -58,7 +58,9 @@ class Head:
 
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, Any]) -> "Head":
-        """From a bundle's manifest (docs/bundle.md)."""
+        """From a bundle's manifest (docs/bundle.md). Raises ValueError for that of a network that detects nothing."""
+        if "decode" in manifest:
+            raise ValueError(f"its network detects nothing, its decode is {manifest['decode']}")
         levels, network_input = manifest["levels"], manifest["input"]
         return cls(
             tuple(level[kind] for level in levels for kind in ("class", "box")),

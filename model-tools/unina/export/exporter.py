@@ -27,7 +27,7 @@ from unina.export.cache import checked_cache
 from unina.export.lower import Rounding, lower
 from unina.export.manifest import Provenance, labels, manifest
 from unina.export.onnx_graph import export_onnx
-from unina.export.parity import OutputParity, measure_parity, parity_json, require_onnx_parity
+from unina.export.parity import OutputParity, measure_parity, parity_json, require_onnx_parity, torch_maps
 from unina.export.precision import Precision, found_precision, given_precision, listed_layers, price_of
 from unina.export.qdq import quantised_model
 from unina.export.report import DlaFindings, dla_findings, report_html, report_json, sensitivity_json
@@ -138,7 +138,7 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
         OSError: the disk.
     """
     check_output(settings.output, force=settings.force)
-    sign = None if settings.sign is None else _signer(settings.sign)
+    sign = None if settings.sign is None else bundle_signer(settings.sign)
     checkpoint = load_checkpoint(settings.checkpoint)
     dataset = load_dataset(settings.data)
     training, scored = _splits(dataset, settings)
@@ -165,7 +165,9 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
 
     few = CalibrationPictures(paths[:PARITY_PICTURES], head)
     with progress("parity", len(few)) as advance:
-        parity = measure_parity(deployed, head.output_names, model, qdq, loadable, scales, few, advance)
+        parity = measure_parity(
+            torch_maps(deployed, head.output_names), head.output_names, model, qdq, loadable, scales, few, advance
+        )
     require_onnx_parity(parity)
 
     with new_bundle(settings.output, force=settings.force) as draft:
@@ -204,7 +206,7 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
     return ExportResult(settings.output, size, checkpoint.classes, scores.thresholds, parity, scores, dla, precision)
 
 
-def _signer(key: Path) -> Callable[[bytes], bytes]:
+def bundle_signer(key: Path) -> Callable[[bytes], bytes]:
     """Before anything is computed: a key that is no good is said at once. Raises SigningError."""
     from unina.export.signature import signing_key  # noqa: PLC0415 (whoever signs nothing needs no cryptography)
 
@@ -329,7 +331,7 @@ def _provenance(
     checkpoint: Checkpoint, dataset: Dataset, settings: ExportSettings, paths: Sequence[Path]
 ) -> Provenance:
     folder = dataset.path.parent.resolve()
-    names = [_relative(path.resolve(), folder) for path in paths]
+    names = [relative(path.resolve(), folder) for path in paths]
     info = checkpoint.info
     return Provenance(
         seed=info.get("seed"),
@@ -355,6 +357,6 @@ def _without_places(value: Any, key: str = "") -> Any:
     return value
 
 
-def _relative(path: Path, folder: Path) -> str:
+def relative(path: Path, folder: Path) -> str:
     """Seen from the data set where it lies inside, so that a manifest says nothing about somebody's disk."""
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name

@@ -4,6 +4,7 @@ The format is that of docs/bundle.md. Numbers follow docs/integer-semantics.md t
 """
 
 import json
+import math
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ def lower(graph: Graph, scales: ScaleMap, rounding: Rounding = "half-away", prom
         relu = graph.fused_relu(op)
         if relu is not None:
             fused.add(relu.output)
+        _require_cap(relu if relu is not None else op, op.name in promoted, scales)
         output = op.output if relu is None else relu.output
         head = {"type": type(op).__name__.lower(), "name": op.name, "inputs": list(op.inputs), "output": output}
         if op.name in promoted and isinstance(op, Conv):
@@ -160,6 +162,22 @@ def _window(op: Conv, relu: bool) -> dict[str, Any]:
 def _require_equal(op: Op, one: np.float32, other: np.float32) -> None:
     if one != other:
         raise LoweringError(f"{op.name}: {type(op).__name__} needs equal scales, the map has {one} and {other}")
+
+
+def _require_cap(op: Op, promoted: bool, scales: ScaleMap) -> None:
+    """int8 saturates at 127 steps: a cap there or above it needs no clipping of its own."""
+    if not isinstance(op, Relu) or math.isinf(op.cap):
+        return
+    if promoted:
+        raise LoweringError(
+            f"{op.name}: clips to {op.cap:g}, which the host engine does not do in FP16; keep it in INT8"
+        )
+    largest = 127 * float(scales[op.output])
+    if largest > op.cap * (1 + 1e-6):
+        raise LoweringError(
+            f"{op.name}: clips to {op.cap:g}, but shares its scale with tensors that reach {largest:g}, and the host "
+            "engine clips nowhere else than at the end of int8: use ReLU there"
+        )
 
 
 def _require_finite(op: Op, multiplier: npt.NDArray[np.float32]) -> None:

@@ -15,13 +15,16 @@ from torch import nn
 from unina.dla.scales import ScaleMap
 from unina.evaluate import HostMaps, OnnxMaps
 from unina.evaluate.map_difference import finite
-from unina.evaluate.raw_maps import dequantised, int8_limits
+from unina.evaluate.raw_maps import FloatMaps, dequantised, int8_limits
 
 ONNX_TOLERANCE = 1e-3
 """Largest |torch − ONNX| as a share of the largest |torch|: float32 in another order of summation stays far below."""
 
 LOW_SNR_DB = 15.0
 """Below this INT8 hardly resembles the float output; a trained detector on fitting pictures lies above 20."""
+
+Original = Callable[[npt.NDArray[np.float32]], FloatMaps]
+"""Every output by name, 1×C×h×w, of an input."""
 
 
 class ParityError(ValueError):
@@ -34,7 +37,7 @@ class OutputParity:
 
     output: str
     onnx_error: float
-    """max |torch − ONNX|, both float32"""
+    """max |torch − ONNX|, both float32; with --from-onnx in torch's place the file that was given"""
     onnx_relative: float
     """the same as a share of max |torch|"""
     qdq_equal: float
@@ -48,8 +51,19 @@ class OutputParity:
     """10·log10(mean float² / mean (host − float)²), likewise; infinite where they are equal"""
 
 
+def torch_maps(deployed: nn.Module, output_names: Sequence[str]) -> Original:
+    """A torch module as what the exported forms are held against."""
+
+    def maps(x: npt.NDArray[np.float32]) -> FloatMaps:
+        with torch.inference_mode():
+            found = deployed(torch.from_numpy(x))
+        return {name: values.numpy() for name, values in zip(output_names, found, strict=True)}
+
+    return maps
+
+
 def measure_parity(
-    deployed: nn.Module,
+    original: Original,
     output_names: Sequence[str],
     model: onnx.ModelProto,
     qdq: onnx.ModelProto,
@@ -58,17 +72,21 @@ def measure_parity(
     inputs: Iterable[npt.NDArray[np.float32]],
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[OutputParity, ...]:
-    """Compares the four forms of one network on the same inputs (float32 1×3×H×W, whole numbers in [−128, 127])."""
+    """Compares the forms of one network on the same inputs (float32 1×3×H×W, whole numbers in [−128, 127]).
+
+    Args:
+        original: what the ONNX graph was made of.
+        advance: called after every input.
+    """
     onnx_maps, qdq_maps, host_maps = OnnxMaps(model), OnnxMaps(qdq), HostMaps(loadable)
     limits = int8_limits({name: float(scales[name]) for name in output_names})
     tallies = {name: _Tally(float(scales[name]), *limits[name]) for name in output_names}
     for x in inputs:
-        with torch.inference_mode():
-            torch_maps = dict(zip(output_names, deployed(torch.from_numpy(x)), strict=True))
+        exact = original(x)
         floats, quantised = onnx_maps(x), qdq_maps(x)
         host = dequantised(host_maps(x.astype(np.int8)), host_maps.scales)
         for name, tally in tallies.items():
-            tally.add(torch_maps[name].numpy(), floats[name], quantised[name], host[name])
+            tally.add(exact[name], floats[name], quantised[name], host[name])
         advance()
     return tuple(tally.result(name) for name, tally in tallies.items())
 
@@ -83,11 +101,11 @@ def require_onnx_parity(rows: Iterable[OutputParity]) -> None:
             )
 
 
-def parity_table(rows: Sequence[OutputParity]) -> Table:
-    """One row an output."""
+def parity_table(rows: Sequence[OutputParity], original: str = "torch") -> Table:
+    """One row an output; `original`: what the graph was made of."""
     table = Table(title="parity on calibration pictures", title_justify="left")
     table.add_column("output")
-    for column in ("torch−ONNX", "relative", "host=Q/DQ", "±1 step", "host−float", "dB"):
+    for column in (f"{original}−ONNX", "relative", "host=Q/DQ", "±1 step", "host−float", "dB"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(

@@ -129,8 +129,8 @@ def report_html(
         *_precision(manifest.get("precision"), precision),
         "<h2>From float to integers</h2>",
         "<p>On a few calibration pictures. What the columns mean: docs/quantisation.md.</p>",
-        _table(manifest["parity"]),
-        *_dla(dla),
+        table(manifest["parity"]),
+        *dla_section(dla),
     ]
     return page(f"{manifest['name']}: what was checked", body).encode()
 
@@ -146,7 +146,7 @@ def _accuracy(accuracy: Mapping[str, Any]) -> list[str]:
     return [
         "<h2>Accuracy at every stage</h2>",
         "<p>One letterbox, decoder and metric for all: a drop between two rows is the network's.</p>",
-        _table(rows),
+        table(rows),
     ]
 
 
@@ -154,7 +154,7 @@ def _stages(stages: Sequence[StageRow]) -> list[str]:
     if not stages:
         return []
     rows = [dict(zip(HEADS, row.cells(), strict=True)) for row in stages]
-    return ["<h2>Stage by stage</h2>", f"<p>{html.escape(CAPTION)}</p>", _table(rows)]
+    return ["<h2>Stage by stage</h2>", f"<p>{html.escape(CAPTION)}</p>", table(rows)]
 
 
 def _precision(told: Mapping[str, Any] | None, precision: Precision) -> list[str]:
@@ -168,7 +168,7 @@ def _precision(told: Mapping[str, Any] | None, precision: Precision) -> list[str
             | ({} if one["error_removed"] is None else {"error that INT8 would bring back": one["error_removed"]})
             for one in told["fp16_layers"]
         ]
-        body.append(_table(rows))
+        body.append(table(rows))
     if precision.sensitivity is None:
         return body
     rows = [
@@ -189,7 +189,7 @@ def _precision(told: Mapping[str, Any] | None, precision: Precision) -> list[str
         "<p>Which convolution's INT8 costs what: the parts of the error that all together bring into the raw maps "
         f"({precision.sensitivity.pictures} calibration pictures). What a layer writes stays INT8 while a reader is "
         "INT8, so that FP16 in one layer alone seldom takes it away.</p>",
-        _table(rows, escape=False),
+        table(rows, escape=False),
     ]
 
 
@@ -205,7 +205,8 @@ def precision_sentence(told: Mapping[str, Any]) -> str:
     return what + (f", {told['max_drop']:g} may be lost" if told["max_drop"] is not None else "")
 
 
-def _dla(dla: DlaFindings) -> list[str]:
+def dla_section(dla: DlaFindings) -> list[str]:
+    """Verdict, estimate and layers, as HTML."""
     told, now = dla.check, next(iter(dla.estimates.values()))
     verdict = "Everything runs on the DLA" if told.on_dla else "Not everything runs on the DLA"
     clocks = ", ".join(f"{mode} {one.latency_ms:.2f} ms" for mode, one in dla.estimates.items())
@@ -215,7 +216,7 @@ def _dla(dla: DlaFindings) -> list[str]:
         f"{len(told.partition.regions)}, reformats between DLA and GPU: {len(told.partition.reformats)}.</p>",
         "<p class=note>Times are <b>estimates</b> for one DLA of a Jetson AGX Orin 64 GB, "
         f"±{now.uncertainty:.0%} (docs/estimator.md); nothing was measured on a Jetson. {html.escape(clocks)}.</p>",
-        _table(
+        table(
             [
                 {
                     "layer": layer.name,
@@ -231,7 +232,8 @@ def _dla(dla: DlaFindings) -> list[str]:
     ]
 
 
-def _table(rows: Sequence[Mapping[str, Any]], *, escape: bool = True) -> str:
+def table(rows: Sequence[Mapping[str, Any]], *, escape: bool = True) -> str:
+    """Rows as an HTML table."""
     told = pd.DataFrame(list(rows))
     return str(told.to_html(index=False, float_format=lambda value: f"{value:.4g}", border=0, escape=escape))
 

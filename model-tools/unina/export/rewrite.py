@@ -1,0 +1,115 @@
+"""Any network in the operators of a deploy graph, as far as that changes nothing; what is left over is refused by name.
+
+Batch normalisation, and additions and products by channel, go into convolutions; so do averages (a depthwise
+convolution of equal weights) and fully connected layers (a window as large as the map). What only reshapes vanishes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from unina.dla.check import Device, check
+from unina.dla.network import Network, Node
+from unina.export import rewrite_channels as channels
+from unina.export import rewrite_places as places
+from unina.export import rewrite_windows as windows
+from unina.export.caps import caps_apart
+from unina.export.deploy_network import DeployNetwork
+from unina.export.rewrite_draft import Draft, RewriteError
+
+__all__ = ["RewriteError", "before_softmax", "deploy_network"]
+
+DECODED_AFTERWARDS = frozenset({"Softmax", "LogSoftmax"})
+"""At the end of a classifier: the decode's work, on the CPU."""
+
+
+def deploy_network(network: Network, outputs: Sequence[str]) -> DeployNetwork:
+    """The part of a network that leads to `outputs`, as steps of a deploy graph.
+
+    Args:
+        network: of one input, 1×C×H×W.
+        outputs: names of its tensors, which the steps' outputs keep.
+
+    Raises:
+        RewriteError: an operator that neither runs in a deploy graph nor can become one that does.
+    """
+    draft = Draft(network, outputs)
+    _refuse_unknown(draft)
+    for node in draft.nodes:
+        _HANDLERS[node.op](draft, node)
+    (picture,) = draft.network.inputs
+    renamed = {_at_the_end(draft, name): name for name in draft.outputs}
+    if len(renamed) < len(draft.outputs):
+        raise ValueError(f"outputs {', '.join(draft.outputs)}: two of them are the same tensor; name one")
+    if picture in renamed:
+        raise ValueError(f"output {renamed[picture]}: is the picture itself; name another")
+    steps = tuple(
+        replace(
+            step,
+            inputs=tuple(renamed.get(name, name) for name in step.inputs),
+            output=renamed.get(step.output, step.output),
+        )
+        for step in draft.steps.values()
+    )
+    return caps_apart(DeployNetwork(picture, draft.shape(picture), steps, draft.outputs))
+
+
+def before_softmax(network: Network, outputs: Sequence[str]) -> tuple[str, ...]:
+    """The outputs, where one is a softmax what that reads."""
+    return tuple(_before_softmax(network, name) for name in outputs)
+
+
+def _before_softmax(network: Network, name: str) -> str:
+    node = network.producers.get(name)
+    return _before_softmax(network, node.inputs[0]) if node and node.op in DECODED_AFTERWARDS else name
+
+
+def _at_the_end(draft: Draft, name: str) -> str:
+    if name in draft.padded:
+        raise ValueError(f"output {name}: is padding around {draft.padded[name][0]}; name that one")
+    return draft.flat[name].source if name in draft.flat else draft.at(name)
+
+
+def _refuse_unknown(draft: Draft) -> None:
+    unknown = [node for node in draft.nodes if node.op not in _HANDLERS]
+    if not unknown:
+        return
+    verdict = next(one for one in check(draft.network).verdicts if one.node is unknown[0])
+    if verdict.device is Device.GPU:
+        why = f"does not run on the DLA: {verdict.fix}"
+    else:
+        why = (
+            "runs on the DLA, but not in the host engine, so that nothing could check the bundle: take one of the "
+            "operators in docs/from/onnx.md"
+        )
+    more = f"; {len(unknown) - 1} more such nodes (unina-dla check lists them all)" if len(unknown) > 1 else ""
+    raise RewriteError(unknown[0], f"{why}; or let the network end before it (--outputs){more}")
+
+
+_HANDLERS: dict[str, Callable[[Draft, Node], None]] = {
+    "Conv": windows.conv,
+    "Gemm": windows.dense,
+    "MatMul": windows.dense,
+    "BatchNormalization": channels.batch_norm,
+    "Add": channels.arithmetic,
+    "Sum": channels.arithmetic,
+    "Sub": channels.arithmetic,
+    "Mul": channels.arithmetic,
+    "Div": channels.arithmetic,
+    "Relu": channels.relu,
+    "Clip": channels.clip,
+    "MaxPool": windows.max_pool,
+    "AveragePool": windows.average_pool,
+    "GlobalAveragePool": windows.global_average,
+    "ReduceMean": windows.reduce_mean,
+    "Concat": places.concat,
+    "Resize": places.resize,
+    "Upsample": places.resize,
+    "Pad": places.pad,
+    "Reshape": places.reshape,
+    "Flatten": places.reshape,
+    "Squeeze": places.reshape,
+    "Unsqueeze": places.reshape,
+    "Identity": places.nothing,
+    "Dropout": places.nothing,
+    "Cast": places.cast,
+}

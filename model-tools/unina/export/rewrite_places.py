@@ -1,0 +1,82 @@
+"""What moves values and changes none: concatenation, resizing, padding, reshaping."""
+
+import numpy as np
+from onnx import TensorProto
+
+from unina.dla.network import Node
+from unina.export.deploy_network import Step
+from unina.export.rewrite_draft import Draft, Flat, RewriteError
+
+
+def concat(draft: Draft, node: Node) -> None:
+    rank = len(draft.network.shape(node.outputs[0]) or ())
+    if rank != 4 or node.attributes.get("axis", 0) % rank != 1:
+        raise RewriteError(node, "joins something else than channels: let the network end before it (--outputs)")
+    draft.step(node, "Concat", [draft.read(node, i) for i in range(len(node.inputs))], axis=1)
+
+
+def resize(draft: Draft, node: Node) -> None:
+    before, after = (draft.shape(name, node) for name in (node.inputs[0], node.outputs[0]))
+    given = node.attributes
+    corner = given.get("coordinate_transformation_mode", "half_pixel")
+    how = given.get("mode", "nearest"), corner, given.get("nearest_mode", "round_prefer_floor")
+    whole = all(b % a == 0 for a, b in zip(before, after, strict=True)) and before[:2] == after[:2]
+    old = node.op == "Upsample" or draft.network.opset < 11
+    # With whole factors, half_pixel with round_prefer_floor picks the same cells as asymmetric with floor.
+    same = old or how[1:] in {("asymmetric", "floor"), ("half_pixel", "round_prefer_floor")}
+    if how[0] != "nearest" or not same or not whole:
+        raise RewriteError(node, f"resizes {before} to {after} by {how}; the DLA repeats cells a whole number of times")
+    scales = np.array([1, 1, after[2] // before[2], after[3] // before[3]], np.float32)
+    attributes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    constants = {"roi": np.array([], np.float32), "scales": scales}
+    draft.add(Step("Resize", node.name, (draft.read(node),), node.outputs[0], attributes, constants))
+
+
+def pad(draft: Draft, node: Node) -> None:
+    given = node.attributes.get("pads")
+    pads = list(draft.constant(node, 1, "pads") if given is None else given)
+    value = node.attributes.get("value", 0.0)
+    if len(node.inputs) > 2 and node.inputs[2]:
+        value = draft.number(node, 2, "value")
+    fine = node.attributes.get("mode", "constant") == "constant" and value == 0 and len(node.inputs) < 4
+    if not fine or len(pads) != 8 or any((*pads[:2], *pads[4:6])) or min(pads) < 0:
+        raise RewriteError(node, "the DLA pads convolutions with zeros around height and width, and nothing else")
+    around = (int(pads[2]), int(pads[3]), int(pads[6]), int(pads[7]))
+    if any(around):
+        draft.padded[node.outputs[0]] = (draft.read(node), around)
+    else:
+        draft.same[node.outputs[0]] = draft.read(node)
+
+
+def reshape(draft: Draft, node: Node) -> None:
+    name, output = node.inputs[0], node.outputs[0]
+    if name in draft.flat:
+        flat = draft.flat[name]
+        source, (_, channels, height, width) = flat.source, flat.shape
+    else:
+        source, (_, channels, height, width) = draft.read(node), draft.shape(name, node)
+    after = draft.network.shape(output)
+    if after is None or len(after) < 2 or after[0] != 1:
+        raise RewriteError(node, "does more than flattening: let the network end before it (--outputs)")
+    if after[1] == channels and tuple((*after[2:], 1, 1)[:2]) == (height, width):
+        draft.same[output] = source
+    elif after[1] == channels * height * width:
+        draft.flat[output] = Flat(source, (1, channels, height, width))
+    else:
+        raise RewriteError(node, "does more than flattening: let the network end before it (--outputs)")
+
+
+def cast(draft: Draft, node: Node) -> None:
+    if node.attributes.get("to") not in {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}:
+        raise RewriteError(node, "makes integers; let the network end before it (--outputs)")
+    nothing(draft, node)
+
+
+def nothing(draft: Draft, node: Node) -> None:
+    name, output = node.inputs[0], node.outputs[0]
+    if name in draft.flat:
+        draft.flat[output] = draft.flat[name]
+    elif name in draft.padded:
+        draft.padded[output] = draft.padded[name]
+    else:
+        draft.same[output] = draft.read(node)

@@ -1,0 +1,115 @@
+"""What slides a window over a map: convolutions, fully connected layers, pooling."""
+
+import math
+
+import numpy as np
+
+from unina.dla.network import Node
+from unina.export.deploy_network import conv_step
+from unina.export.rewrite_draft import Draft, RewriteError
+
+
+def conv(draft: Draft, node: Node) -> None:
+    weight = draft.constant(node, 1, "weight")
+    bias = draft.constant(node, 2, "bias") if len(node.inputs) > 2 and node.inputs[2] else np.zeros(len(weight))
+    if weight.ndim != 4:
+        raise RewriteError(node, f"is a {weight.ndim - 2}-D convolution; the DLA runs 2-D ones")
+    strides = tuple(node.attributes.get("strides", (1, 1)))
+    dilations = tuple(node.attributes.get("dilations", (1, 1)))
+    source, around = draft.padding(node)
+    extent = tuple((kernel - 1) * one + 1 for kernel, one in zip(weight.shape[2:], dilations, strict=True))
+    pads = tuple(a + b for a, b in zip(draft.pads(node, extent, strides), around, strict=True))
+    group = int(node.attributes.get("group", 1))
+    draft.add(
+        conv_step(
+            node.name,
+            source,
+            node.outputs[0],
+            weight,
+            bias,
+            strides=strides,
+            pads=pads,
+            dilations=dilations,
+            group=group,
+        )
+    )
+
+
+def dense(draft: Draft, node: Node) -> None:
+    """Gemm, and MatMul by a constant: a convolution whose window is the whole map."""
+    given = node.attributes
+    weight = draft.constant(node, 1, "weight")
+    if given.get("transA") or weight.ndim != 2:
+        raise RewriteError(node, "is no fully connected layer: its weight must be a matrix behind the map")
+    weight = weight if given.get("transB") else weight.T
+    if node.op == "Gemm":
+        weight = weight * np.float32(given.get("alpha", 1.0))
+    bias = np.zeros(len(weight))
+    if len(node.inputs) > 2 and node.inputs[2]:
+        bias = draft.constant(node, 2, "bias") * np.float32(given.get("beta", 1.0))
+    flat = draft.flat.get(node.inputs[0])
+    source = flat.source if flat else draft.read(node)
+    _, channels, height, width = flat.shape if flat else draft.shape(node.inputs[0], node)
+    if weight.shape[1] != channels * height * width:
+        raise RewriteError(node, f"its weight of {weight.shape} does not span a map of {channels}×{height}×{width}")
+    bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
+    weight = weight.reshape(-1, channels, height, width)
+    draft.add(conv_step(node.name, source, node.outputs[0], weight, bias))
+
+
+def max_pool(draft: Draft, node: Node) -> None:
+    kernel, strides, pads = _window(draft, node)
+    if len([name for name in node.outputs if name]) > 1 or any(d != 1 for d in node.attributes.get("dilations", ())):
+        raise RewriteError(node, "with indices or dilation does not run on the DLA")
+    source = draft.read(node)
+    draft.step(node, "MaxPool", [source], kernel_shape=list(kernel), strides=list(strides), pads=list(pads))
+
+
+def _window(draft: Draft, node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Kernel, strides and pads of a pooling."""
+    kernel = tuple(node.attributes["kernel_shape"])
+    strides = tuple(node.attributes.get("strides", (1, 1)))
+    pads = draft.pads(node, kernel, strides)
+    sizes = draft.shape(node.inputs[0], node)[2:]
+    floor = [(n + a + b - k) // s + 1 for n, a, b, k, s in zip(sizes, pads[:2], pads[2:], kernel, strides, strict=True)]
+    if list(draft.shape(node.outputs[0], node)[2:]) != floor:
+        raise RewriteError(node, "rounds its size up (ceil_mode), which the DLA does not: pad its input, or use 0")
+    return kernel, strides, pads
+
+
+def average_pool(draft: Draft, node: Node) -> None:
+    kernel, strides, pads = _window(draft, node)
+    if any(pads) and not node.attributes.get("count_include_pad"):
+        raise RewriteError(node, "leaves its padding out of the average; use count_include_pad=1, or no padding")
+    source, around = draft.padding(node)
+    _average(draft, node, source, kernel, strides, tuple(a + b for a, b in zip(pads, around, strict=True)))
+
+
+def global_average(draft: Draft, node: Node) -> None:
+    _average(draft, node, draft.read(node), draft.shape(node.inputs[0], node)[2:])
+
+
+def reduce_mean(draft: Draft, node: Node) -> None:
+    given = node.attributes.get("axes")
+    axes = draft.constant(node, 1, "axes").tolist() if given is None and len(node.inputs) > 1 else given
+    rank = len(draft.network.shape(node.inputs[0]) or ())
+    if rank != 4 or axes is None or sorted(axis % rank for axis in axes) != [2, 3]:
+        raise RewriteError(node, "is no average over height and width, the only one that becomes a convolution")
+    global_average(draft, node)
+
+
+def _average(
+    draft: Draft,
+    node: Node,
+    source: str,
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...] = (1, 1),
+    pads: tuple[int, ...] = (0, 0, 0, 0),
+) -> None:
+    """Equal weights, which INT8 holds exactly: 127 steps of 1 / (127 · k_h · k_w)."""
+    channels = draft.shape(node.inputs[0], node)[1]
+    weight = np.full((channels, 1, *kernel), 1 / math.prod(kernel))
+    step = conv_step(
+        node.name, source, node.outputs[0], weight, np.zeros(channels), strides=strides, pads=pads, group=channels
+    )
+    draft.add(step)

@@ -1,0 +1,229 @@
+"""`unina-export --from-onnx`: a network of torch's becomes a bundle that says on the host engine what the file said."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import torch.nn.functional as F
+from test_evaluate_command import NAMES, write_data
+from torch import Tensor, nn
+
+from unina.cli.export import main
+from unina.data import read_image
+from unina.dla.cache_file import read_cache
+from unina.dla.graph import read_graph
+from unina.dla.scales import ScaleMap
+from unina.evaluate import OnnxMaps
+from unina.export.lower import LoweringError, lower
+from unina_runtime import Bundle, Detector, Network, UninaError, letterbox
+
+HEIGHT, WIDTH = 32, 48
+
+
+class Classifier(nn.Module):
+    """Half a MobileNet: ReLU6, depthwise convolutions, a sum, a fully connected layer, a softmax."""
+
+    def __init__(self, classes: int = len(NAMES)) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6())
+        self.depth = nn.Sequential(nn.Conv2d(16, 16, 3, 1, 1, groups=16, bias=False), nn.BatchNorm2d(16), nn.ReLU6())
+        self.point = nn.Sequential(nn.Conv2d(16, 16, 1, bias=False), nn.BatchNorm2d(16))
+        self.head = nn.Linear(16, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = self.point(self.depth(x)) + x
+        return self.head(F.adaptive_avg_pool2d(x, 1).flatten(1)).softmax(1)
+
+
+class Maps(nn.Module):
+    """Two levels; the second is below zero everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 4, 4)
+        self.second = nn.Conv2d(8, 6, 2, 2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        first = self.first(x).relu()
+        return first, self.second(first) - 100
+
+
+def write_file(network: nn.Module, file: Path, *, size: tuple[int, int] | None = (HEIGHT, WIDTH)) -> Path:
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
+    axes = {0: "batch"} if size else {0: "batch", 2: "height", 3: "width"}
+    torch.onnx.export(
+        network.eval(),
+        (torch.zeros(1, 3, *(size or (HEIGHT, WIDTH))),),
+        file,
+        dynamo=False,
+        opset_version=17,
+        input_names=["pixels"],
+        dynamic_axes={"pixels": axes},
+    )
+    return file
+
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_file(Classifier(), tmp_path_factory.mktemp("onnx") / "classifier.onnx")
+
+
+@pytest.fixture(scope="module")
+def bundle(classifier: Path, data: Path) -> Path:
+    return export(classifier, data, classifier.parent / "classifier.unina", "--mean", "127.5", "--std", "127.5")
+
+
+def export(file: Path, data: Path, output: Path, *words: str) -> Path:
+    arguments = ["--from-onnx", str(file), "--data", str(data), "--output", str(output), "--json", *words]
+    assert main(arguments) == 0
+    return output
+
+
+def said(file: Path, image: Path, *, mean: float, std: float) -> dict[str, np.ndarray]:
+    """What the file itself says about a picture."""
+    pixels, _ = letterbox(read_image(image), HEIGHT, WIDTH)
+    x = (pixels.astype(np.float32) - np.float32(mean)) / np.float32(std)
+    return OnnxMaps(file)(np.ascontiguousarray(x.transpose(2, 0, 1)[None]))
+
+
+def test_a_classifier_names_the_same_class_with_about_the_same_score(
+    bundle: Path, classifier: Path, data: Path
+) -> None:
+    network = Network(bundle, "host")
+    assert (network.decode, network.classes) == ("classify", NAMES)
+    for image in sorted((data.parent / "images" / "val").iterdir()):
+        (scores,) = said(classifier, image, mean=127.5, std=127.5).values()
+        found = dict(network.classify(read_image(image)))
+        np.testing.assert_allclose([found[name] for name in NAMES], scores[0], atol=0.05)
+
+
+def test_the_bundle_is_whole_and_of_schema_2(bundle: Path, data: Path) -> None:
+    manifest = Bundle(bundle).manifest
+    assert (manifest["schema"], manifest["decode"]) == (2, "classify")
+    assert not {"levels", "reg_max", "thresholds", "max_detections"} & set(manifest)
+    assert set(manifest["files"]) == {
+        *("model.onnx", "calibration.cache", "model.qdq.onnx", "host.loadable", "labels.txt"),
+        *("report.json", "report.html"),
+    }
+    images, logits = manifest["tensors"]
+    assert (images["shape"], logits["shape"]) == ([1, 3, HEIGHT, WIDTH], [1, len(NAMES), 1, 1])
+    assert manifest["provenance"]["spec"]["std"] == [127.5] * 3
+    assert set(manifest["accuracy"]) == {"original", "onnx", "qdq", "host"}
+    assert all(row["images"] == row["labelled"] == 4 for row in manifest["accuracy"].values())
+    with pytest.raises(UninaError, match="its network detects nothing, its decode is classify"):
+        Detector(bundle)
+
+
+def test_relu6_is_where_int8_ends(bundle: Path) -> None:
+    graph = read_graph(onnx.load(bundle / "model.onnx"))
+    scales = scales_of(bundle)
+    (stem, depth) = (op.output for op in graph.ops if getattr(op, "cap", None) == 6)
+    assert max(float(scales[name]) * 127 for name in (stem, depth)) <= 6 * (1 + 1e-6)
+    (row,) = Bundle(bundle).manifest["parity"]
+    assert row["qdq_equal"] == 1.0, "a Clip that the host engine left out would show"
+    wide = ScaleMap({name: np.float32(2 * scale) if name == depth else scale for name, scale in scales.items()})
+    with pytest.raises(LoweringError, match="clips to 6, but shares its scale with tensors that reach"):
+        lower(graph, wide)
+
+
+def scales_of(bundle: Path) -> ScaleMap:
+    return read_cache(bundle / "calibration.cache").scales
+
+
+def test_raw_maps_keep_what_lies_below_zero(data: Path, tmp_path: Path) -> None:
+    file = write_file(Maps(), tmp_path / "maps.onnx")
+    network = Network(export(file, data, tmp_path / "maps.unina"))
+    assert (network.decode, network.classes) == ("raw", ())
+    image = next(iter((data.parent / "images" / "val").iterdir()))
+    found = network.run(read_image(image))
+    for name, values in said(file, image, mean=0, std=255).items():
+        step = next(t["scale"] for t in network.manifest["tensors"] if t["name"] == name)
+        assert np.abs(found[name] - values).max() < 4 * step
+        assert np.abs(values).max() > 20 * step
+
+
+def test_a_network_ends_where_it_is_told_to(classifier: Path, data: Path, tmp_path: Path) -> None:
+    names = [node.output[0] for node in onnx.load(classifier).graph.node if node.op_type == "Clip"]
+    bundle = export(classifier, data, tmp_path / "cut.unina", "--outputs", names[0], "--decode", "raw")
+    (shape,) = (t["shape"] for t in Bundle(bundle).manifest["tensors"] if t["role"] == "output")
+    assert shape == [1, 16, HEIGHT // 2, WIDTH // 2]
+
+
+def test_an_open_size_is_given_and_colours_can_be_turned(data: Path, tmp_path: Path) -> None:
+    file = write_file(Maps(), tmp_path / "open.onnx", size=None)
+    bundle = export(file, data, tmp_path / "open.unina", "--input-size", f"{WIDTH}x{HEIGHT}", "--color", "bgr")
+    told = Bundle(bundle).manifest["input"]
+    assert (told["width"], told["height"], told["color"]) == (WIDTH, HEIGHT, "bgr")
+    image = read_image(next(iter((data.parent / "images" / "val").iterdir())))
+    turned = Network(export(file, data, tmp_path / "rgb.unina", "--input-size", f"{WIDTH}x{HEIGHT}"))
+    mine, theirs = Network(bundle).run(image), turned.run(np.ascontiguousarray(image[..., ::-1]))
+    for tensor in turned.manifest["tensors"][1:]:
+        assert np.abs(mine[tensor["name"]] - theirs[tensor["name"]]).max() < 4 * tensor["scale"]
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(words) == 2
+    err = [line for line in capsys.readouterr().err.splitlines() if line.startswith("unina-export: ")]
+    assert len(err) == 1, err
+    return err[0]
+
+
+def test_what_is_wrong_is_said_in_one_line(
+    classifier: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, output = tmp_path / "labels.txt", tmp_path / "x.unina"
+    labels.write_text("a\nb\nc\n")
+    open_size = write_file(Maps(), tmp_path / "open.onnx", size=None)
+    one = ["--data", str(data), "--output", str(output)]
+    from_onnx = ["--from-onnx", str(classifier), *one]
+    for words, message in [
+        ([*from_onnx, "--labels", str(labels), "--decode", "classify"], "names 3 classes, so that the one output must"),
+        ([*from_onnx, "--outputs", "nothing"], "computes no such tensor; its outputs are"),
+        ([*from_onnx, "--mean", "a"], "--mean a: one number, or three with commas"),
+        ([*from_onnx, "--mean", "imagenet", "--std", "1"], "--mean imagenet brings its own --std"),
+        ([*from_onnx, "--std", "0"], "each std is above zero"),
+        ([*from_onnx, "--input-size", "64x64"], "is ?×3×32×48, and --input-size says 64x64"),
+        ([*from_onnx, "--input-size", "big"], "expected WIDTHxHEIGHT"),
+        ([*from_onnx, "--max-drop", "1"], "--max-drop goes with a checkpoint alone"),
+        (["--from-onnx", str(open_size), *one], "is ?×3×?×?: give --input-size WIDTHxHEIGHT"),
+        (["--from-onnx", str(data), *one], "not an ONNX network"),
+        (["--from-onnx", str(tmp_path / "none.onnx"), *one], "none.onnx: no such file"),
+        (one, "give a checkpoint.pt of unina-train, or --from-onnx MODEL.onnx: one of the two"),
+        (["checkpoint.pt", "--decode", "raw", *one], "--decode goes with --from-onnx alone"),
+    ]:
+        assert message in refused(words, capsys)
+        assert not output.exists()
+
+
+def test_the_command_says_what_became_of_the_network(
+    classifier: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--from-onnx", str(classifier), "--data", str(data), "--output", str(tmp_path / "c.unina")]
+    assert main([*words, "--mean", "imagenet"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for told in (
+        "same first class as the file, of 4 pictures of val: original 100.0%",
+        "pixels: rgb, (123.675 116.28 103.53) subtracted, divided by (58.395 57.12 57.375)",
+        "its padding stands for pixel 128, where the network was trained with 123.675 116.28 103.53",
+        f"decode classify: /head/Gemm_output_0 1×{len(NAMES)}×1×1",
+        "on the DLA, by its documented rules: every node",
+    ):
+        assert told in out, told
+    report = json.loads((tmp_path / "c.unina" / "report.json").read_text())
+    assert report["decode"] == "classify" and len(report["notes"]) == 1
+    assert "its padding stands for pixel 128" in (tmp_path / "c.unina" / "report.html").read_text()

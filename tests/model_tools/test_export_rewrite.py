@@ -1,0 +1,261 @@
+"""Whatever torch writes into ONNX becomes the same function as a deploy graph, or is refused by name."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import torch.nn.functional as F
+from onnx import TensorProto, helper
+from torch import Tensor, nn
+
+from unina.compress.calibrate import calibrate
+from unina.dla.graph import read_graph
+from unina.dla.network import read_network
+from unina.evaluate import HostMaps, OnnxMaps
+from unina.evaluate.raw_maps import dequantised
+from unina.export.deploy_network import DeployNetwork
+from unina.export.lower import lower
+from unina.export.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalisation
+from unina.export.rewrite import RewriteError, before_softmax, deploy_network
+
+SIDE = 16
+
+
+class Function(nn.Module):
+    """A stem of torch, and a function behind it."""
+
+    def __init__(self, function: object, *layers: nn.Module) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.layers = nn.ModuleList(layers)
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.stem(x), *self.layers)  # type: ignore[operator]
+
+
+def scattered(network: nn.Module) -> nn.Module:
+    """Weights and statistics as after a training."""
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.normal_(module.bias)
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    return network.eval()
+
+
+def file_of(network: nn.Module, folder: Path, opset: int = 17) -> Path:
+    """Without torch's own folding, so that what is written is what the module says."""
+    torch.onnx.export(
+        scattered(network),
+        (torch.zeros(1, 3, SIDE, SIDE),),
+        folder / "network.onnx",
+        dynamo=False,
+        opset_version=opset,
+        input_names=["x"],
+        output_names=["y"],
+        training=torch.onnx.TrainingMode.PRESERVE,
+        do_constant_folding=False,
+    )
+    return folder / "network.onnx"
+
+
+def rewritten(file: Path) -> DeployNetwork:
+    network = read_network(file)
+    return deploy_network(network, before_softmax(network, network.outputs))
+
+
+def x(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(1, 3, SIDE, SIDE)).astype(np.float32)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "batch norm behind a convolution": Function(lambda x, norm: norm(x).relu(), nn.BatchNorm2d(8)),
+    "batch norm before one": Function(lambda x, n, c: c(n(x.relu()).relu()), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1)),
+    "batch norm of a tensor that others read": Function(lambda x, norm: norm(x) + x, nn.BatchNorm2d(8)),
+    "numbers added, subtracted, multiplied, divided": Function(lambda x: (3 - (x * 2 + 1) / 4).relu() - 0.5),
+    "a number a channel": Function(lambda x: x.relu() * torch.arange(1.0, 9).reshape(1, 8, 1, 1) + 1),
+    "relu6": Function(lambda x: F.relu6(x * 9)),
+    "hardtanh from 0": Function(lambda x: F.hardtanh(x * 9, 0.0, 2.5)),
+    "global average, linear": Function(lambda x, fc: fc(F.adaptive_avg_pool2d(x, 1).flatten(1)), nn.Linear(8, 5)),
+    "mean, linear, relu, linear": Function(
+        lambda x, a, b: b(a(x.mean((2, 3))).relu()), nn.Linear(8, 6), nn.Linear(6, 4)
+    ),
+    "mean that keeps its dimensions": Function(lambda x, c: c(x.mean((2, 3), keepdim=True)), nn.Conv2d(8, 4, 1)),
+    "linear over a flattened map": Function(lambda x, p, fc: fc(p(x).flatten(1)), nn.MaxPool2d(4), nn.Linear(128, 5)),
+    "linear without bias": Function(lambda x, fc: fc(x.mean((2, 3))), nn.Linear(8, 5, bias=False)),
+    "view and squeeze": Function(lambda x, fc: fc(F.adaptive_avg_pool2d(x, 1).squeeze(3).squeeze(2)), nn.Linear(8, 5)),
+    "average of windows": Function(lambda x: F.avg_pool2d(x, 2)),
+    "average with padding that counts": Function(lambda x: F.avg_pool2d(x, 3, 2, 1)),
+    "max pool": Function(lambda x: F.max_pool2d(x, 3, 2, 1)),
+    "zeros around a convolution": Function(lambda x, c: c(F.pad(x, (0, 1, 2, 0))), nn.Conv2d(8, 8, 3, 2, groups=4)),
+    "nearest, by a factor": Function(lambda x: F.interpolate(x, scale_factor=2.0, mode="nearest")),
+    "nearest, to a size": Function(lambda x: F.interpolate(x, size=(48, 32), mode="nearest")),
+    "concatenation and sum": Function(lambda x, c: torch.cat([x, c(x) + x], 1), nn.Conv2d(8, 8, 3, padding=1)),
+    "dilated and grouped": Function(lambda x, c: c(x), nn.Conv2d(8, 16, 3, padding=2, dilation=2, groups=8)),
+    "dropout": Function(lambda x, d: d(x).relu(), nn.Dropout(0.5)),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("opset", [11, 18])
+def test_a_rewritten_network_is_the_same_function(name: str, opset: int, tmp_path: Path) -> None:
+    file = file_of(FUNCTIONS[name], tmp_path, opset)
+    model = rewritten(file).to_onnx()
+    read_graph(model)  # raises unless it is a deploy graph
+    expected, found = OnnxMaps(file)(x())["y"], OnnxMaps(model)(x())["y"]
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_can_be_folded_costs_no_layer(tmp_path: Path) -> None:
+    for name in ("batch norm behind a convolution", "numbers added, subtracted, multiplied, divided"):
+        ops = [step.op for step in rewritten(file_of(FUNCTIONS[name], tmp_path)).steps]
+        assert ops == (["Conv", "Relu"] if "batch" in name else ["Conv", "Relu", "Conv"])
+
+
+REFUSED: dict[str, tuple[Function, str]] = {
+    "sigmoid": (Function(lambda x: x.sigmoid().relu()), r"node /Sigmoid \(Sigmoid\): runs on the DLA, but not in the"),
+    "gelu": (Function(F.gelu), r"node /Div \(Div\)|node /Erf \(Erf\): does not run on the DLA"),
+    "product of maps": (Function(lambda x: x * x.relu()), r"\(Mul\): of two computed maps does not run"),
+    "broadcast sum": (Function(lambda x: x + x.mean((2, 3), keepdim=True)), r"the DLA does not broadcast"),
+    "transposition": (
+        Function(lambda x: x.permute(0, 2, 3, 1)),
+        r"\(Transpose\): runs on the DLA, but not in the host",
+    ),
+    "tokens": (
+        Function(lambda x: x.flatten(2)),
+        r"does more than flattening: let the network end before it",
+    ),
+    "clip below zero": (Function(lambda x: x.clamp(-1, 1)), r"clips to -1.0 … 1.0; the DLA clips from 0"),
+    "ceil": (Function(lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True)), r"rounds its size up \(ceil_mode\)"),
+    "bilinear": (Function(lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear")), r"resizes .*linear"),
+    "constant map": (Function(lambda x: x + torch.arange(SIDE * 1.0)), r"differs within a channel"),
+    "ones around": (
+        Function(lambda x, c: c(F.pad(x, (1, 1, 1, 1), value=1)), nn.Conv2d(8, 8, 3)),
+        r"with zeros around",
+    ),
+    "padded average": (
+        Function(lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)),
+        r"leaves its padding out of the average",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_is_refused_with_the_node_and_what_to_do(name: str, tmp_path: Path) -> None:
+    network, message = REFUSED[name]
+    file = file_of(network, tmp_path)
+    with pytest.raises(RewriteError, match=message):
+        rewritten(file)
+
+
+def test_tensorflows_paddings_become_numbers() -> None:
+    for how, pads in (("SAME_UPPER", [0, 0, 1, 1]), ("SAME_LOWER", [1, 1, 0, 0]), ("VALID", [0, 0, 0, 0])):
+        weight = helper.make_tensor("w", TensorProto.FLOAT, (4, 3, 3, 3), np.arange(108.0))
+        node = helper.make_node("Conv", ["x", "w"], ["y"], "n", auto_pad=how, strides=[2, 2])
+        values = [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, SIDE, SIDE))]
+        outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+        graph = helper.make_graph([node], "g", values, outputs, [weight])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        (step,) = deploy_network(read_network(model), ["y"]).steps
+        assert step.attributes["pads"] == pads
+        found = OnnxMaps(deploy_network(read_network(model), ["y"]).to_onnx())(x())["y"]
+        np.testing.assert_allclose(found, OnnxMaps(model)(x())["y"], rtol=1e-5)
+
+
+def test_one_tensor_cannot_be_two_outputs_and_the_picture_none() -> None:
+    images = helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, SIDE, SIDE))
+    nodes = [helper.make_node("Relu", ["x"], ["y"], "a"), helper.make_node("Identity", ["y"], ["z"], "b")]
+    nodes.append(helper.make_node("Identity", ["x"], ["same"], "c"))
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("y", "z", "same")]
+    graph = helper.make_graph(nodes, "g", [images], values)
+    network = read_network(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    with pytest.raises(ValueError, match="y, z: two of them are the same tensor"):
+        deploy_network(network, ["y", "z"])
+    with pytest.raises(ValueError, match="output same: is the picture itself"):
+        deploy_network(network, ["same"])
+    assert deploy_network(network, ["z"]).outputs == ("z",)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("stem", "exact"),
+    [
+        (nn.Conv2d(3, 8, 4, 4), True),
+        (nn.Conv2d(3, 6, 3, 1, 0, groups=3), True),
+        (nn.Conv2d(3, 8, 3, 2, 1), False),
+        (nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 8, 3, padding=1)), True),
+    ],
+    ids=["patches", "a group a colour", "padded", "pooled first"],
+)
+def test_pixels_are_normalised_by_the_first_layer(stem: nn.Module, exact: bool, tmp_path: Path) -> None:
+    class Stem(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = stem
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.stem(x)
+
+    network = rewritten(file_of(Stem(), tmp_path))
+    normalisation = Normalisation(IMAGENET_MEAN, IMAGENET_STD)
+    folded, notes = normalisation.fold(network)
+    q = np.random.default_rng(0).integers(-128, 128, (1, 3, SIDE, SIDE)).astype(np.float32)
+    pixels = (q + 128 - np.reshape(IMAGENET_MEAN, (1, 3, 1, 1))) / np.reshape(IMAGENET_STD, (1, 3, 1, 1))
+    expected = OnnxMaps(network.to_onnx())(pixels.astype(np.float32))["y"]
+    found = OnnxMaps(folded.to_onnx())(q)["y"]
+    inner = slice(None) if exact else slice(1, -1)
+    np.testing.assert_allclose(found[..., inner, inner], expected[..., inner, inner], rtol=1e-3, atol=1e-4)
+    assert bool(notes) != exact
+    assert all("its padding stands for pixel 128, where the network was trained with 123.675" in note for note in notes)
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-4) == exact
+
+
+def test_pixels_that_need_nothing_change_nothing() -> None:
+    network = DeployNetwork("x", (1, 3, 8, 8), (), ("x",))
+    assert Normalisation((128, 128, 128), (1, 1, 1)).fold(network) == (network, ())
+    with pytest.raises(ValueError, match="each std is above zero"):
+        Normalisation(std=(1, 0, 1))
+
+
+def test_the_graph_is_opset_17_whatever_came(tmp_path: Path) -> None:
+    model = rewritten(file_of(Function(lambda x: x.relu()), tmp_path, 11)).to_onnx()
+    assert [entry.version for entry in model.opset_import] == [17]
+    onnx.checker.check_model(model, full_check=True)
+
+
+CAPPED: dict[str, tuple[Function, int]] = {
+    "with what is not clipped": (Function(lambda x: F.relu6(x) + x), 2),
+    "with another cap": (Function(lambda x: F.relu6(x) + F.hardtanh(x * 2, 0.0, 3.0)), 3),
+    "with its like": (Function(lambda x: F.relu6(x) + F.relu6(x * 2)), 1),
+    "joined after a pooling": (Function(lambda x: torch.cat([F.max_pool2d(F.relu6(x), 2), F.avg_pool2d(x, 2)], 1)), 2),
+    "joined with its like": (
+        Function(lambda x, c: torch.cat([F.relu6(x), F.relu6(x * 2)], 1) + c(x), nn.Conv2d(8, 16, 1)),
+        2,
+    ),
+    "before a convolution": (Function(lambda x, c: c(F.relu6(x)), nn.Conv2d(8, 8, 1)), 0),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CAPPED)
+def test_a_clipped_tensor_runs_in_int8_whatever_it_meets(name: str, tmp_path: Path) -> None:
+    network, copies = CAPPED[name]
+    file = file_of(network, tmp_path)
+    steps = rewritten(file)
+    assert sum("_for_" in step.output for step in steps.steps) == copies
+    model, pixels = steps.to_onnx(), np.rint(10 * x()).astype(np.float32)
+    expected, found = OnnxMaps(file)(pixels)["y"], OnnxMaps(model)(pixels)["y"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    scales = calibrate(model, [pixels], cut_raw_maps=False)
+    host = HostMaps(lower(read_graph(model), scales))  # refuses a clipped tensor whose scale became wider
+    integers = dequantised(host(pixels.astype(np.int8)), host.scales)["y"]
+    assert np.abs(integers - expected).max() < 6 * scales["y"]
