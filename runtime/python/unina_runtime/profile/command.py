@@ -25,9 +25,10 @@ from unina_runtime.profile.trtexec import find_trtexec, version_of
 from unina_runtime.profile.whole_file import check_place, write_json, write_whole
 
 EXAMPLES = """examples:
-  unina-profile record -o drive.json -- unina-bench --bundle cones.unina --iterations 20000 --json
+  unina-profile record -o a.json -- unina-bench --bundle cones.unina --iterations 20000 --json --samples
   unina-profile record -o drive.json -- sleep 600             beside what runs already, for ten minutes
-  unina-profile report drive.json -o drive.html
+  unina-profile report a.json -o a.html --network cones.unina
+  unina-profile report b.json -o b.html --baseline a.html     did it get slower?
   unina-profile engines cones.unina -o engines --batch 1,4
   unina-profile layers hybrid11.csv --estimate estimate.json
 
