@@ -106,6 +106,13 @@ def test_a_model_that_ends_or_hangs_is_refused(machine: Machine, script: str, sa
         judged(machine, [Seen(0, BOX)], script)
 
 
+def test_the_dla_has_the_whole_time_of_the_self_test_and_the_reason_is_not_cut_short(machine: Machine) -> None:
+    machine.l4t(36)
+    long = "a" * 200
+    with pytest.raises(Refused, match=f"exit code 2: {long} --dla 0 --dla-loadable --dla-timeout-ms 2000$"):
+        judged(machine, [Seen(0, BOX)], f'shift 4; echo {long} "$1 $2 $3 $5 $6" >&2; exit 2')
+
+
 def test_without_the_program_nothing_can_be_said(machine: Machine) -> None:
     with pytest.raises(CannotSay, match="none: cannot be run: No such file"):
         judged(machine, [Seen(0, BOX)], None)

@@ -155,10 +155,10 @@ def _selftest(entry: Any, files: Mapping[str, BundleFile], origin: str) -> SelfT
     return SelfTest(picture, tuple(expected))
 
 
-def shown(value: object) -> str:
+def shown(value: object, most: int = 80) -> str:
     """A value from a bundle in a message: short, and without anything that a terminal would obey."""
     text = str(value)
-    return re.sub(r"[^\x20-\x7e]", "?", text if len(text) <= 80 else text[:77] + "...")
+    return re.sub(r"[^\x20-\x7e]", "?", text if len(text) <= most else text[: most - 3] + "...")
 
 
 def stays_inside(path: str) -> bool:

@@ -123,6 +123,7 @@ def look(job: Job) -> tuple[Machine, str]:
 
 
 def _wanted(job: Job, machine: Machine, core: str) -> Report:
+    job = with_tensorrt(job, core)
     bundle = _verified(job)
     current = job.store.target(job.wanted.instance)
     other = job.boot and current is not None and job.store.of_another(current, bundle.sha256)
@@ -204,6 +205,11 @@ def _make_once(job: Job, bundle: VerifiedBundle, made: Made, tensorrt: TensorRt)
 def _ask(job: Job) -> TensorRt:
     with tempfile.TemporaryDirectory(prefix="unina-compile-") as folder:
         return Trtexec(Path(job.policy.trtexec)).tensorrt(Path(folder))
+
+
+def with_tensorrt(job: Job, core: str) -> Job:
+    """One that knows its TensorRT, so that trtexec is asked once. Raises CannotSay."""
+    return job if core == HOST or job.tensorrt else replace(job, tensorrt=_ask(job))
 
 
 def accepted_entry(job: Job, machine: Machine, core: str, other: Path | None = None) -> Path | None:

@@ -14,6 +14,9 @@ from unina_runtime.compile.store import ACCELERATORS, BUNDLE, HOST, PAYLOADS, Ma
 
 LEAST_IOU = 0.5
 """of a box with the expected one; a DLA's differ from the host engine's by a pixel or two"""
+MOST_DLA_MS = 60000
+"""that unina-detector takes for a limit"""
+MOST_SAID = 300
 LEAST_FOUND = 0.5
 """of the expected: it is a sign of life, no measure of accuracy"""
 
@@ -30,7 +33,7 @@ def require_selftest(entry: Path, made: Made, manifest: Manifest, program: str, 
         return "the bundle has no self-test picture"
     with tempfile.TemporaryDirectory(prefix="unina-selftest-") as name:
         shutil.copy(entry / BUNDLE / test.picture, Path(name) / f"picture{Path(test.picture).suffix}")
-        command = [program, *_model(entry, made), "--source", f"images:{name}"]
+        command = [program, *_model(entry, made, timeout_s), "--source", f"images:{name}"]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, check=False, timeout=timeout_s, stdin=subprocess.DEVNULL
@@ -43,7 +46,7 @@ def require_selftest(entry: Path, made: Made, manifest: Manifest, program: str, 
             ) from error
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:]
-        raise Refused(f"self-test: {_ended(done.returncode)}" + (f": {shown(said[0])}" if said else ""))
+        raise Refused(f"self-test: {_ended(done.returncode)}" + (f": {shown(said[0], MOST_SAID)}" if said else ""))
     found = _found(done.stdout)
     hits = _hits(test.expected, found)
     text = f"finds {hits} of {len(test.expected)} objects in {shown(test.picture)}"
@@ -52,7 +55,7 @@ def require_selftest(entry: Path, made: Made, manifest: Manifest, program: str, 
     return text
 
 
-def _model(entry: Path, made: Made) -> list[str]:
+def _model(entry: Path, made: Made, timeout_s: float) -> list[str]:
     accelerator = ACCELERATORS.get(made.core, "cudla-hybrid")
     flags = ["--bundle", str(entry / BUNDLE), "--accelerator", accelerator]
     payload = str(entry / PAYLOADS[made.core])
@@ -60,7 +63,9 @@ def _model(entry: Path, made: Made) -> list[str]:
         return flags
     if accelerator == "tensorrt":
         return [*flags, "--engine", payload, "--engine-on", "gpu"]
-    return [*flags, "--dla", made.core.removeprefix("dla"), "--dla-loadable", payload]
+    # Beside the model that serves, the DLA may take longer than the detector would allow it.
+    patience = ["--dla-timeout-ms", str(min(MOST_DLA_MS, round(timeout_s * 1000)))]
+    return [*flags, "--dla", made.core.removeprefix("dla"), "--dla-loadable", payload, *patience]
 
 
 def _ended(code: int) -> str:

@@ -11,7 +11,7 @@ from unina_runtime.compile import health
 from unina_runtime.compile.manifest import Manifest, parse_manifest
 from unina_runtime.compile.notify import status, tell
 from unina_runtime.compile.outcome import CannotSay, Refused
-from unina_runtime.compile.run import Job, Report, accepted_entry, look, prepare, serve_wanted
+from unina_runtime.compile.run import Job, Report, accepted_entry, look, prepare, serve_wanted, with_tensorrt
 from unina_runtime.compile.selftest import require_selftest
 from unina_runtime.compile.store import BUNDLE, PREVIOUS, Machine
 from unina_runtime.compile.verified_bundle import MANIFEST
@@ -61,6 +61,7 @@ def rollback(job: Job) -> Report:
 def _update(job: Job, control: Path) -> Report:
     with job.store.locked():
         machine, core = look(job)
+        job = with_tensorrt(job, core)
         accepted = accepted_entry(job, machine, core)
         if accepted is None:
             return serve_wanted(job)  # with nothing to lose there is nothing to try out
