@@ -100,7 +100,7 @@ def replace_by_a_link(bundle: Path) -> None:
 def raise_the_schema(bundle: Path) -> None:
     path = bundle / "manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["schema"] = 2
+    manifest["schema"] = 3
     path.write_text(json.dumps(manifest))
 
 
@@ -121,7 +121,7 @@ def name_no_files(bundle: Path) -> None:
         (add_a_folder, "more"),
         (remove_a_file, "model.onnx"),
         (replace_by_a_link, "labels.txt"),
-        (raise_the_schema, "the bundle has 2"),
+        (raise_the_schema, "the bundle has 3"),
         (break_the_manifest, "manifest.json"),
         (name_no_files, "manifest.json"),
     ],
