@@ -7,6 +7,7 @@ engine behind cuDLA's calls, and trtexec, which wraps the bundle's host.loadable
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -27,15 +28,14 @@ STANDIN_TRTEXEC = ROOT / "tests" / "runtime" / "standin_trtexec.py"
 
 BUNDLE = "/usr/share/unina/bundles/pico.unina"
 PICTURES = "/usr/share/device/pictures"
+PICTURE_COUNT = 8
 ORDERS = "/etc/unina/standin-orders.json"
 L4T = "# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic, EABI: aarch64\n"
+STRETCHED = "dla_timeout_ms = 20000"  # a stand-in may wait long for its turn on a busy machine
 DATA_DEVICE = "/dev/vdb"  # UNINA_DATA_DEVICE:qemuall
-FPS = 5
-ENABLED = (
-    *("unina-detector.service", "unina-compile.service"),  # SYSTEMD_SERVICE of unina-runtime
-    *("data.mount", "unina-data-format.service", "var-lib-unina.mount", "etc-unina.mount"),  # of unina-system
-    *("tmp.mount", "device-agent.service"),
-)
+FPS = 2  # of the pictures; what two interpreted cores keep up with beside other work
+# Beside what the recipes enable.
+ENABLED = ("etc-unina.mount", "tmp.mount", "device-agent.service", "device-hold.service")
 # Nobody logs in, and what Debian's packages do now and then is no part of the image.
 MASKED = ("getty.target", "getty-static.service", "serial-getty@ttyAMA0.service", "serial-getty@hvc0.service")
 MASKED += ("systemd-hwdb-update.service", "systemd-binfmt.service", "systemd-modules-load.service", "ldconfig.service")
@@ -95,7 +95,7 @@ def device_image(cache: Path) -> DeviceImage:
     debian = arm_root(cache)
     built = cross_build(cache, debian)
     bundle = pico_bundle(cache)
-    pictures = write_pictures(cache / "pictures", 8)
+    pictures = write_pictures(cache / "pictures", PICTURE_COUNT)
     tree, image = cache / "root", cache / "root.squashfs"
     key = _key(debian, [built.stage, HERE, SYSTEM, STANDIN_TRTEXEC, bundle, pictures, *built.standins])
     stamp = cache / "root.key"
@@ -152,25 +152,35 @@ def _lay_out(tree: Path, built: Built, bundle: Path, pictures: Path) -> None:
     configuration = tree / "etc/unina/detector.toml"  # as UNINA_CAMERA does it
     lines = configuration.read_text().splitlines()
     source = f'source = "images:{PICTURES}?fps={FPS}&loop=1"'
-    _write(configuration, "".join(f"{source if line.startswith('source = ') else line}\n" for line in lines))
+    text = "".join(f"{source if line.startswith('source = ') else line}\n" for line in lines)
+    _write(configuration, f"{text}\n{STRETCHED}\n")
     _write(tree / "etc/nv_tegra_release", L4T)
     _write(units / "tmp.mount", (tree / "usr/share/systemd/tmp.mount").read_text())
     trtexec = tree / "usr/src/tensorrt/bin/trtexec"
     _write(trtexec, "#!/usr/bin/python3 -IS\n" + STANDIN_TRTEXEC.read_text(), 0o755)
     (trtexec.parent / "orders.json").symlink_to(ORDERS)
     _write(tree / ORDERS[1:], '{"seconds": 3}\n')
-    for name in ("agent.py", "reader.py"):
+    for name in ("agent.py", "reader.py", "store_check.py", "new_bundle.py"):
         _write(tree / "usr/lib/device" / name, (HERE / "guest" / name).read_text())
-    _write(units / "device-agent.service", (HERE / "guest" / "device-agent.service").read_text())
+    for name in ("device-agent.service", "device-hold.service"):
+        _write(units / name, (HERE / "guest" / name).read_text())
     _write(tree / "usr/lib/systemd/journald.conf.d/20-device.conf", (HERE / "guest" / "journal.conf").read_text())
     # Of the devices that the kernel made before udev ran, only disks and lines are told to it: there are 200 terminals
     few = "[Service]\nExecStart=\nExecStart=-udevadm trigger --type=devices --action=add"
     few += " --subsystem-match=block --subsystem-match=virtio-ports\n"
     _write(units / "systemd-udev-trigger.service.d" / "few.conf", few)
     _quietly("systemd-sysusers", f"--root={tree}")
-    _quietly("systemctl", f"--root={tree}", "enable", *ENABLED)
+    _quietly("systemctl", f"--root={tree}", "enable", *_enabled(), *ENABLED)
     _quietly("systemctl", f"--root={tree}", "mask", *MASKED)
     _quietly("systemctl", f"--root={tree}", "set-default", "multi-user.target")
+
+
+def _enabled() -> list[str]:
+    """Units that the recipes of what is installed enable."""
+    recipes = (ROOT / "recipes-ai" / "unina-runtime", SYSTEM)
+    texts = [recipe.read_text() for folder in recipes for recipe in folder.glob("*.bb")]
+    lists = [units for text in texts for units in re.findall(r'^SYSTEMD_SERVICE:.* = "(.*)"', text, re.M)]
+    return [unit for units in lists for unit in units.split()]
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

@@ -4,7 +4,6 @@ import base64
 import json
 import shlex
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from device_image import DeviceImage
+from qmp import Qmp, connected
 
 BOOT_S = 300.0  # on a machine that does other things as well
 COMMAND_S = 120.0
@@ -34,6 +34,19 @@ def new_data_disk(path: Path, size: int = DATA_BYTES) -> Path:
     return path
 
 
+def copy_sparse(source: Path, target: Path) -> None:
+    """Of a disk that is mostly empty."""
+    subprocess.run(["cp", "--sparse=always", str(source), str(target)], check=True, timeout=120)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A machine that stands still; any number of machines can go on from there."""
+
+    state: Path
+    data: Path
+
+
 @dataclass
 class Machine:
     """A device that is switched on; as a context manager it is cut off from power at the end."""
@@ -43,20 +56,33 @@ class Machine:
     folder: Path
     """of its lines: console.log, journal.log"""
     name: str = "device"
+    frozen: Frozen | None = None
+    """of `freeze`: goes on from there; `data` becomes a copy of the disk as it was then"""
+    append: str = ""
+    """for the kernel's line"""
     rest: bytes = b""
     answers: dict[int, dict[str, Any]] = field(default_factory=dict)
     asked: int = 0
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.frozen:
+            copy_sparse(self.frozen.data, self.data)
         line = self.folder / "agent.sock"
         line.unlink(missing_ok=True)
-        # Written through to the host's file: what the device's kernel has written is there after a power cut
+        # What the device's kernel has written lies in this machine's memory and survives QEMU: its end is a power cut
         disks = [f"file={self.image.root},format=raw,readonly=on,if=none,id=root"]
-        disks += [f"file={self.data},format=raw,cache=writethrough,if=none,id=data"]
+        disks += [f"file={self.data},format=raw,cache=unsafe,if=none,id=data"]
         words = ["nice", "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a76", "-accel", "tcg,thread=multi"]
         words += ["-smp", "2", "-m", "1024", "-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot"]
-        words += ["-kernel", str(self.image.kernel), "-initrd", str(self.image.initrd), "-append", APPEND]
+        words += [
+            "-kernel",
+            str(self.image.kernel),
+            "-initrd",
+            str(self.image.initrd),
+            "-append",
+            f"{APPEND} {self.append}",
+        ]
         for disk, name in zip(disks, ("root", "data"), strict=True):
             words += ["-drive", disk, "-device", f"virtio-blk-pci,drive={name}"]
         words += ["-serial", f"file:{self.folder / 'console.log'}", "-device", "virtio-serial-pci"]
@@ -64,17 +90,17 @@ class Machine:
         words += ["-device", "virtconsole,chardev=journal"]
         words += ["-chardev", f"socket,id=agent,path={line},server=on,wait=off"]
         words += ["-device", "virtserialport,chardev=agent,name=unina.agent"]
+        words += ["-qmp", f"unix:{self.folder / 'qmp.sock'},server=on,wait=off"]
+        words += ["-incoming", f"exec:cat {shlex.quote(str(self.frozen.state))}"] if self.frozen else []
         self.began = time.monotonic()
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        self.line = socket.socket(socket.AF_UNIX)
-        while True:
-            try:
-                self.line.connect(str(line))
-                break
-            except (FileNotFoundError, ConnectionRefusedError):
-                if self.process.poll() is not None or time.monotonic() > self.began + 30:
-                    raise DeviceError(f"QEMU did not start: {self._ended()}") from None
-                time.sleep(0.02)
+        try:
+            self.line = connected(line)
+            if self.frozen:
+                self._thaw()
+        except (ConnectionError, RuntimeError) as error:
+            self.process.kill()
+            raise DeviceError(f"QEMU did not start: {error}: {self._ended()}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -101,6 +127,36 @@ class Machine:
         """In order, and waits for it."""
         self.begin(run="systemctl --no-block poweroff", timeout=COMMAND_S)
         self.process.wait(COMMAND_S)
+
+    def wait_log(self, text: str, seconds: float = BOOT_S) -> None:
+        """Until the journal says this."""
+        end = time.monotonic() + seconds
+        while text not in self.journal:
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise DeviceError(f"{self.name}: not within {seconds:.0f} s in the journal: {text}{self._tail()}")
+            time.sleep(0.02)
+
+    def _thaw(self) -> None:
+        """It was frozen standing still, and stands still until it is told to go on."""
+        with Qmp(self.folder / "qmp.sock") as qemu:
+            while qemu.do("query-status")["status"] == "inmigrate":
+                time.sleep(0.02)
+            qemu.do("cont")
+
+    def freeze(self, folder: Path) -> Frozen:
+        """Writes down what it is at, and cuts it off."""
+        state = folder / "state"
+        with Qmp(self.folder / "qmp.sock") as qemu:
+            qemu.do("stop")
+            qemu.do("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+            qemu.do("migrate", uri=f"exec:cat > {shlex.quote(str(state))}")
+            while (now := qemu.do("query-migrate")).get("status") != "completed":
+                if now.get("status") == "failed":
+                    raise DeviceError(f"{self.name}: cannot be frozen: {now}")
+                time.sleep(0.1)
+        self.cut()
+        copy_sparse(self.data, folder / "data.img")
+        return Frozen(state, folder / "data.img")
 
     def wait_agent(self, seconds: float = BOOT_S) -> Self:
         """Until the agent answers."""
@@ -188,4 +244,4 @@ class Machine:
 
 
 SwitchOn = Callable[..., Machine]
-"""The fixture `switch_on`: switch_on(data=None, name="device")"""
+"""The fixture `switch_on`: switch_on(data=None, name="device", **more of Machine)"""

@@ -1,9 +1,10 @@
-"""A bundle that an emulated processor can keep up with: the smallest plan, untrained, 96×160, exported like any other.
+"""A bundle that an emulated processor can keep up with: the smallest plan, untrained, 64×96, exported like any other.
 
 The pictures are noise of blocks, in which an untrained network sees plenty.
 """
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("blue_cone", "yellow_cone")
-HEIGHT, WIDTH = 96, 160
-PICTURES = 8
+HEIGHT, WIDTH = 64, 96
 DEPENDS = ("model-tools/unina", "tests/device/pico_bundle.py")
 
 
@@ -77,6 +77,21 @@ def export(folder: Path, seed: int) -> None:
     words += ["--calibration-images", 4, "--score-threshold", 0.4]
     if main([str(word) for word in words]) != 0:
         raise SystemExit(1)
+    expect_what_it_finds(folder / "pico.unina")
+
+
+def expect_what_it_finds(bundle: Path) -> None:
+    """What an untrained network finds in its self-test's picture is what it must find there wherever it runs."""
+    from unina_runtime import Detector  # noqa: PLC0415 (not where only constants are wanted)
+
+    found = Detector(str(bundle), accelerator="host").detect(cv2.imread(str(bundle / "selftest.png")))
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    expected = [
+        {"class_id": int(number), "box": [float(side) for side in box]}
+        for number, box in zip(found.classes, found.boxes, strict=True)
+    ]
+    manifest["selftest"] = {"picture": "selftest.png", "expected": expected}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
 if __name__ == "__main__":

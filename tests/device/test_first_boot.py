@@ -1,6 +1,5 @@
 """From power to detections: the model is compiled once, before the detector, and detects as it does on a PC."""
 
-import json
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,25 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from boot_stages import BootStages, boot_stages
-from device_image import BUNDLE, FPS, DeviceImage
+from device_image import BUNDLE, PICTURE_COUNT
 from machine import Machine, SwitchOn
-from service_process import ServiceProcess
+from serving import COMPILER, DETECTOR, RING, log_of, messages, picture, wait_serving
 
 from unina_runtime.detection_ring import DetectionRing
-
-DETECTOR, COMPILER = "unina-detector.service", "unina-compile.service"
-SOCKET, RING = "/run/unina-detector/detections.sock", "/run/unina-detector/detections.ring"
-PICTURES = 8
-
-
-def messages(machine: Machine, count: int) -> list[dict[str, Any]]:
-    """As a reader of the socket gets them."""
-    text = machine.run(f"python3 -I /usr/lib/device/reader.py {SOCKET} collect {count}", 60 + 2 * count / FPS)
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def compiler_log(machine: Machine) -> str:
-    return machine.run(f"journalctl -b -o cat --no-pager -u {COMPILER}")
 
 
 @dataclass
@@ -43,10 +28,10 @@ class Booted:
 
 def boot(machine: Machine) -> Booted:
     machine.wait_agent()
-    machine.run(f"python3 -I /usr/lib/device/reader.py {SOCKET} first 200", 220)
+    wait_serving(machine)
     machine.until(lambda: "fps" in machine.show(DETECTOR, "StatusText")["StatusText"], "a status with fps")
     status = machine.run(f"systemctl status --no-pager {DETECTOR} {COMPILER}")
-    return Booted(machine, boot_stages(machine), compiler_log(machine), status)
+    return Booted(machine, boot_stages(machine), log_of(machine, COMPILER), status)
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +44,6 @@ def second(first: Booted, switch_on: SwitchOn) -> Booted:
     """Switched off in order, and on again."""
     first.machine.switch_off()
     return boot(switch_on(first.machine.data, "second-boot"))
-
-
-@pytest.fixture(scope="module")
-def on_a_pc(image: DeviceImage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What the host accelerator says on this machine, by picture."""
-    source = f"images:{image.pictures}?fps=20&loop=1"
-    words = ("--bundle", image.bundle, "--source", source, "--accelerator", "host")
-    with ServiceProcess(tmp_path_factory.mktemp("pc"), *words) as service:
-        service.wait_ready()
-        with service.connect() as reader:
-            found = {Path(one["source"]).name: one for one in service.messages(reader, 4 * PICTURES)}
-    assert len(found) == PICTURES and all(one["detections"] for one in found.values())
-    return found
 
 
 def test_the_model_is_compiled_once_and_before_the_detector_starts(first: Booted) -> None:
@@ -94,16 +66,15 @@ def test_detections_on_the_socket_are_those_of_a_pc_value_for_value(
     first: Booted, on_a_pc: dict[str, dict[str, Any]]
 ) -> None:
     seen = set()
-    for message in messages(first.machine, 3 * PICTURES):
-        picture = Path(message["source"]).name
+    for message in messages(first.machine, 3 * PICTURE_COUNT):
         for key in ("width", "height", "detections"):
-            assert message[key] == on_a_pc[picture][key], picture
-        seen.add(picture)
+            assert message[key] == on_a_pc[picture(message)][key], picture(message)
+        seen.add(picture(message))
     assert seen == set(on_a_pc)
 
 
 def test_detections_in_the_ring_are_those_of_the_socket(first: Booted, tmp_path: Path) -> None:
-    by_frame = {message["frame"]: message for message in messages(first.machine, PICTURES)}
+    by_frame = {message["frame"]: message for message in messages(first.machine, PICTURE_COUNT)}
     (tmp_path / "ring").write_bytes(first.machine.read(RING))
     compared = 0
     with DetectionRing(tmp_path / "ring") as ring:
@@ -116,7 +87,7 @@ def test_detections_in_the_ring_are_those_of_the_socket(first: Booted, tmp_path:
             assert np.array_equal(one.detections.scores, np.array([d["score"] for d in found], np.float32))
             assert [ring.classes[c] for c in one.detections.classes] == [d["class"] for d in found]
             compared += 1
-    assert compared == PICTURES
+    assert compared == PICTURE_COUNT
 
 
 def test_no_id_of_a_picture_is_lost_or_given_twice(first: Booted) -> None:
@@ -129,7 +100,7 @@ def test_the_second_boot_compiles_nothing(second: Booted, on_a_pc: dict[str, dic
     assert "compiling" not in second.compiler
     assert "already compiled: cones.unina for dla0" in second.compiler
     message = messages(second.machine, 1)[0]
-    assert message["detections"] == on_a_pc[Path(message["source"]).name]["detections"]
+    assert message["detections"] == on_a_pc[picture(message)]["detections"]
 
 
 def test_no_unit_of_ours_or_of_the_system_failed(first: Booted, second: Booted) -> None:

@@ -43,7 +43,7 @@ def value(arguments: list[str], flag: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Orders: number (of TensorRT), seconds; does: write, refuse, refuse-dla, hang, fill, eat, silent or die."""
+    """Orders: number (of TensorRT), seconds; does: write, refuse[-dla], hang, fill, eat, devour, silent or die."""
     here = Path(__file__).resolve().parent
     orders = json.loads((here / "orders.json").read_text())
     does = orders.get("does", "write")
@@ -66,6 +66,9 @@ def main(arguments: list[str]) -> int:
         time.sleep(3600)
     if does == "eat":
         bytearray(8 << 30)
+    hoard = []
+    while does == "devour":  # not only asked for, but written to
+        hoard.append(b"x" * (1 << 20))
     if does == "silent":
         return 0
     content = b"UNINASIL" + struct.pack("<II", 1, 64) + (onnx.parent / "host.loadable").read_bytes()

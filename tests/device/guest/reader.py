@@ -18,8 +18,12 @@ MOST = 1 << 20
 def connect(path: str) -> socket.socket:
     reader = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     reader.settimeout(60)
-    reader.connect(path)
-    return reader
+    while True:
+        try:
+            reader.connect(path)
+            return reader
+        except BlockingIOError:  # too many wait already
+            time.sleep(0.05)
 
 
 def collect(path: str, count: int) -> None:
