@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from test_evaluate_command import NAMES, write_data
 from torch import Tensor, nn
 
+from unina.cli.dla import main as dla
+from unina.cli.eval import main as evaluate
 from unina.cli.export import main
 from unina.data import read_image
 from unina.dla.cache_file import read_cache
 from unina.dla.graph import read_graph
 from unina.dla.scales import ScaleMap
-from unina.evaluate import OnnxMaps
+from unina.evaluate import HostMaps, OnnxMaps
 from unina.export.lower import LoweringError, lower
 from unina_runtime import Bundle, Detector, Network, UninaError, letterbox
 
@@ -127,6 +129,25 @@ def test_the_bundle_is_whole_and_of_schema_2(bundle: Path, data: Path) -> None:
     assert all(row["images"] == row["labelled"] == 4 for row in manifest["accuracy"].values())
     with pytest.raises(UninaError, match="its network detects nothing, its decode is classify"):
         Detector(bundle)
+
+
+def test_a_jetson_can_be_asked_for_the_same_bits(bundle: Path, tmp_path: Path) -> None:
+    assert dla(["vectors", str(bundle), "--output", str(tmp_path / "v"), "--count", "1"]) == 0
+    (vector,) = json.loads((tmp_path / "v" / "vectors.json").read_text())["vectors"]
+    (logits,) = vector["expected"]["half-away fp32"].values()
+    integers = np.fromfile(tmp_path / "v" / logits["linear"]["file"], np.int8)
+    network = HostMaps(bundle / "host.loadable")
+    picture = np.fromfile(tmp_path / "v" / vector["inputs"]["pixels"]["file"], np.int8)
+    rows = picture.reshape(HEIGHT, -1)[:, : 4 * WIDTH].reshape(HEIGHT, WIDTH, 4)  # hwc4
+    (expected,) = network(np.ascontiguousarray(rows[..., :3].transpose(2, 0, 1)[None])).values()
+    np.testing.assert_array_equal(integers, expected.reshape(-1))
+
+
+def test_who_scores_boxes_is_told_that_there_are_none(
+    bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate([str(bundle), "--data", str(data)]) == 2
+    assert "its network detects nothing, its decode is classify" in capsys.readouterr().err
 
 
 def test_relu6_is_where_int8_ends(bundle: Path) -> None:

@@ -97,6 +97,9 @@ FUNCTIONS: dict[str, Function] = {
     "nearest, to a size": Function(lambda x: F.interpolate(x, size=(48, 32), mode="nearest")),
     "concatenation and sum": Function(lambda x, c: torch.cat([x, c(x) + x], 1), nn.Conv2d(8, 8, 3, padding=1)),
     "dilated and grouped": Function(lambda x, c: c(x), nn.Conv2d(8, 16, 3, padding=2, dilation=2, groups=8)),
+    "halves": Function(lambda x, c: torch.cat([c(x.chunk(2, 1)[1]), x.chunk(2, 1)[0]], 1), nn.Conv2d(4, 4, 1)),
+    "unequal parts": Function(lambda x: torch.cat(x.split((1, 5, 2), 1)[::-1], 1)),
+    "a range of channels": Function(lambda x: x[:, 2:7].relu() + x[:, -5:]),
     "dropout": Function(lambda x, d: d(x).relu(), nn.Dropout(0.5)),
 }
 
@@ -141,6 +144,11 @@ REFUSED: dict[str, tuple[Function, str]] = {
         Function(lambda x, c: c(F.pad(x, (1, 1, 1, 1), value=1)), nn.Conv2d(8, 8, 3)),
         r"with zeros around",
     ),
+    "rows apart": (
+        Function(lambda x: torch.cat(x.chunk(2, 2), 1)),
+        r"something else than channels",
+    ),
+    "every other pixel": (Function(lambda x: x[:, :, ::2, ::2]), r"slices something else than channels"),
     "padded average": (
         Function(lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)),
         r"leaves its padding out of the average",

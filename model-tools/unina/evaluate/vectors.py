@@ -17,8 +17,9 @@ from unina.data.scenes.render import render_scene
 from unina.data.whole import new_folder
 from unina.evaluate.arithmetic import Arithmetic
 from unina.evaluate.band import CAVEAT
+from unina.evaluate.picture_input import PictureInput
 from unina.evaluate.raw_maps import HostMaps
-from unina.evaluate.stages import Head, centred_int8
+from unina.evaluate.stages import centred_int8
 from unina.evaluate.surface import LINEAR, Int8, Surface, surfaces_of
 
 SCHEMA = 1
@@ -36,7 +37,7 @@ class VectorBundle:
 
     path: Path
     name: str
-    head: Head
+    picture: PictureInput
     surfaces: tuple[Surface, ...]
     rounding: str
     """the bundle's own"""
@@ -48,7 +49,7 @@ class VectorBundle:
         where = path / "manifest.json"
         try:
             manifest = json.loads(where.read_bytes())
-            head = Head.of_manifest(manifest)
+            picture = PictureInput.of_manifest(manifest)
             name, rounding = str(manifest["name"]), str(manifest["rounding"])
             listed = manifest["files"][LOADABLE]["sha256"]
             loadable = (path / LOADABLE).read_bytes()
@@ -59,7 +60,7 @@ class VectorBundle:
         surfaces = surfaces_of(manifest, where)
         if [surface.role for surface in surfaces].count("input") != 1:
             raise ValueError(f"{where}: vectors are made for networks of one input")
-        return cls(path, name, head, surfaces, rounding, loadable)
+        return cls(path, name, picture, surfaces, rounding, loadable)
 
     @property
     def input(self) -> Surface:
@@ -140,7 +141,7 @@ def write_vectors(
     with new_folder(output, force=force) as folder:
         vectors = []
         for number, picture in enumerate(pictures):
-            values = centred_int8(bundle.head.pixels(picture.pixels)[0])[0]
+            values = centred_int8(bundle.picture.pixels(picture.pixels)[0])[0]
             vectors.append(_write_vector(bundle, engines, folder, f"{number:03d}", picture.name, values))
         index = {
             "schema": SCHEMA,

@@ -95,6 +95,8 @@ _HANDLERS: dict[str, Callable[[Draft, Node], None]] = {
     "Sub": channels.arithmetic,
     "Mul": channels.arithmetic,
     "Div": channels.arithmetic,
+    "Split": channels.split,
+    "Slice": channels.channel_slice,
     "Relu": channels.relu,
     "Clip": channels.clip,
     "MaxPool": windows.max_pool,

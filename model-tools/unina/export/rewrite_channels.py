@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from unina.dla.network import Node
-from unina.export.deploy_network import Step, channel_step
+from unina.export.deploy_network import Step, channel_step, conv_step
 from unina.export.rewrite_draft import Array, Draft, RewriteError
 
 
@@ -62,6 +62,39 @@ def _a_channel(draft: Draft, node: Node, value: Array, x: str, channels: int) ->
     if aligned.ndim != rank or any(size != 1 for axis, size in enumerate(aligned.shape) if axis != 1):
         raise RewriteError(node, f"its constant of shape {value.shape} differs within a channel; the DLA has none")
     return np.broadcast_to(aligned.reshape(-1).astype(np.float64), (channels,))
+
+
+def split(draft: Draft, node: Node) -> None:
+    """Channels apart: convolutions of 1×1 that select."""
+    if node.attributes.get("axis", 0) % 4 != 1:
+        raise RewriteError(node, "splits something else than channels: let the network end before it (--outputs)")
+    begin = 0
+    for output in node.outputs:
+        channels = draft.shape(output, node)[1]
+        if draft.readers.get(output):
+            _select(draft, node, output, range(begin, begin + channels))
+        begin += channels
+
+
+def channel_slice(draft: Draft, node: Node) -> None:
+    """ONNX's Slice, of channels."""
+    what = [_bounds(draft, node, name, at) for at, name in enumerate(("starts", "ends", "axes", "steps"), start=1)]
+    starts, ends, axes, steps = what
+    if (axes, steps or [1]) not in (([1], [1]), ([-3], [1])) or len(draft.network.shape(node.inputs[0]) or ()) != 4:
+        raise RewriteError(node, "slices something else than channels: let the network end before it (--outputs)")
+    _select(draft, node, node.outputs[0], range(draft.shape(node.inputs[0], node)[1])[starts[0] : ends[0]])
+
+
+def _bounds(draft: Draft, node: Node, name: str, position: int) -> list[int]:
+    if len(node.inputs) > position and node.inputs[position]:
+        return [int(value) for value in draft.constant(node, position, name)]
+    return list(node.attributes.get(name, ()))
+
+
+def _select(draft: Draft, node: Node, output: str, chosen: range) -> None:
+    weight = np.eye(draft.shape(node.inputs[0], node)[1])[list(chosen)][:, :, None, None]
+    name = node.name if len(node.outputs) == 1 else f"{node.name}_{node.outputs.index(output)}"
+    draft.add(conv_step(name, draft.read(node), output, weight, np.zeros(len(weight))))
 
 
 def relu(draft: Draft, node: Node) -> None:
