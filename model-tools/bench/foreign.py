@@ -217,7 +217,7 @@ def figures(result: OnnxResult) -> dict[str, Any]:
         "onnx_relative": max(row.onnx_relative for row in result.parity),
         "host_equal_qdq": min(row.qdq_equal for row in result.parity),
         "host_snr_db": min(row.host_snr_db for row in result.parity),
-        "accuracy": {} if result.scores is None else result.scores.to_json(),
+        "accuracy": dict(result.accuracy),
         "on_dla": result.dla.check.on_dla,
         "notes": list(result.notes),
     }

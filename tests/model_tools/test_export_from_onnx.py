@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from test_evaluate_command import NAMES, write_data
 from torch import Tensor, nn
+from untrained_bundle import untrained_bundle
 
 from unina.cli.dla import main as dla
 from unina.cli.eval import main as evaluate
@@ -202,6 +203,35 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     err = [line for line in capsys.readouterr().err.splitlines() if line.startswith("unina-export: ")]
     assert len(err) == 1, err
     return err[0]
+
+
+def test_a_detector_with_maps_like_ours_is_served_as_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ours, ours_data = untrained_bundle(tmp_path)
+    levels = Bundle(ours).manifest["levels"]
+    words = [word for one in levels for word in ("--level", f"{one['stride']}={one['class']},{one['box']}")]
+    pixels = ["--mean", "128", "--std", "1", "--calibration-images", "3", "--score-threshold", "0.4"]
+    bundle = export(ours / "model.onnx", ours_data, tmp_path / "again.unina", *words, *pixels)
+    again, first = Bundle(bundle).manifest, Bundle(ours).manifest
+    for key in ("schema", "classes", "input", "levels", "reg_max", "max_detections"):
+        assert again[key] == first[key]
+    assert set(again["accuracy"]) == {"onnx", "qdq", "host"}
+    image = read_image(next(iter((ours_data.parent / "images" / "val").iterdir())))
+    mine, theirs = (Detector(path, score_threshold=0.3).detect(image) for path in (bundle, ours))
+    assert len(mine.boxes)
+    np.testing.assert_array_equal(mine.boxes, theirs.boxes)
+    np.testing.assert_array_equal(mine.classes, theirs.classes)
+    capsys.readouterr()
+    one = ["--from-onnx", str(ours / "model.onnx"), "--data", str(ours_data), "--output", str(tmp_path / "x.unina")]
+    for level, message in [
+        (["8=a"], "--level 8=a: expected STRIDE=CLASS_MAP,BOX_MAP"),
+        (["4=p2_class,nothing"], "--level nothing: "),
+        (["8=p2_class,p2_box"], "--level 8: p2_class is 1×2×16×24, expected 1×2×8×12"),
+        (["4=p2_box,p2_class"], "expected 1×2×16×24"),
+        (["8=p3_class,p3_box", "4=p2_class,p2_box"], "powers of two, the finest first"),
+        (["4=p2_class,p2_box", "--decode", "raw"], "leave out --outputs and --decode"),
+    ]:
+        words = [word for text in level if "=" in text for word in ("--level", text)]
+        assert message in refused([*one, *words, *(text for text in level if "=" not in text)], capsys)
 
 
 def test_what_is_wrong_is_said_in_one_line(

@@ -43,11 +43,18 @@ def add_onnx(top: argparse.ArgumentParser) -> None:
         "(default: classify where the output has a value for each class, else raw)",
     )
     add("--outputs", metavar="NAME[,NAME]", help="end the network at these tensors instead of its own outputs")
+    add(
+        "--level",
+        action="append",
+        metavar="STRIDE=CLASSES,BOXES",
+        help="of a detector whose maps mean what ours mean (docs/bundle.md): logits, and distances or bins of them; "
+        "repeat it for every level, the finest first. unina-detector serves such a bundle",
+    )
     add("--labels", type=Path, metavar="FILE", help="class names, one a line (default: those of DATA.yaml)")
 
 
-ONLY_ONNX = ("mean", "std", "color", "input_size", "decode", "outputs", "labels")
-ONLY_CHECKPOINT = {"score_threshold": 0.3, "precision": "int8", "max_drop": None, "fp16_layers": None}
+ONLY_ONNX = ("mean", "std", "color", "input_size", "decode", "outputs", "labels", "level")
+ONLY_CHECKPOINT = {"precision": "int8", "max_drop": None, "fp16_layers": None}
 """with their defaults"""
 
 
@@ -78,6 +85,7 @@ def run_onnx(arguments: argparse.Namespace, progress: Progress) -> int:
 
 def _settings(arguments: argparse.Namespace) -> "OnnxSettings":
     from unina.export.from_onnx import OnnxSettings  # noqa: PLC0415
+    from unina.export.level_maps import LevelMaps  # noqa: PLC0415
     from unina.export.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalisation  # noqa: PLC0415
 
     if arguments.mean == IMAGENET:
@@ -95,6 +103,8 @@ def _settings(arguments: argparse.Namespace) -> "OnnxSettings":
         decode=arguments.decode,
         outputs=tuple(filter(None, (arguments.outputs or "").split(","))),
         labels=arguments.labels,
+        levels=tuple(LevelMaps.parse(text) for text in arguments.level or ()),
+        score_threshold=arguments.score_threshold,
         input_size=_size(arguments.input_size),
         color=arguments.color or "rgb",
         normalisation=Normalisation(mean, std),
@@ -140,12 +150,17 @@ def _report(result: "OnnxResult", settings: "OnnxSettings") -> None:
                 f"warning: {row.output}: the signal is only {row.host_snr_db:.0f} dB above the error of INT8; "
                 "calibrate on more pictures, or with another --calibration"
             )
-    if result.scores is not None:
-        told = f"same first class as the file, of {result.scores.images} pictures of val: "
-        console.print(told + _shares(result.scores.agreement), highlight=False)
-        if result.scores.top1:
-            told = f"right first class, of {result.scores.labelled} that show one class: "
-            console.print(told + _shares(result.scores.top1), highlight=False)
+    for what, told in (
+        ("agreement", "same first class as the file"),
+        ("top1", "right first class"),
+        ("map50", "mAP50"),
+        ("map50_95", "mAP50-95"),
+    ):
+        values = {name: form[what] for name, form in result.accuracy.items() if what in form}
+        if values:
+            first = next(iter(result.accuracy.values()))
+            count = first["labelled" if what == "top1" else "images"]
+            console.print(f"{told}, of {count} pictures of val: {_shares(values)}", highlight=False)
     mean, std = (
         " ".join(f"{v:g}" for v in values) for values in (settings.normalisation.mean, settings.normalisation.std)
     )

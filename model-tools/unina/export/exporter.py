@@ -188,7 +188,7 @@ def export_bundle(settings: ExportSettings, progress: Progress = silent) -> Expo
             thresholds=scores.thresholds,
             rounding=settings.rounding,
             provenance=_provenance(checkpoint, dataset, settings, paths),
-            accuracy=scores.accuracy,
+            accuracy={stage: metrics.to_json() for stage, metrics in scores.accuracy.items()},
             parity=parity_json(parity),
             promoted=precision.promoted,
         )

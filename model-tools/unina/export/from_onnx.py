@@ -16,16 +16,20 @@ from unina.data import Dataset, load_dataset
 from unina.dla.check import Device
 from unina.dla.graph import read_graph
 from unina.dla.network import Network, read_network
-from unina.evaluate import HostMaps, OnnxMaps
-from unina.evaluate.classifier import ClassifierScores, Logits, score_classifier
+from unina.evaluate import Head, HostMaps, HostStage, OnnxMaps, OnnxStage, map_classes
+from unina.evaluate.classifier import Logits, score_classifier
 from unina.evaluate.picture_input import Color, PictureInput
 from unina.evaluate.raw_maps import FloatMaps
+from unina.evaluate.stage_scores import score_stages
+from unina.evaluate.stages import NetworkStage
+from unina.evaluate.subject import HOST, ONNX, QDQ
 from unina.export.bundle import check_output, new_bundle
 from unina.export.cache import checked_cache
 from unina.export.deploy_network import DeployNetwork
 from unina.export.exporter import PARITY_PICTURES, ExportError, Progress, bundle_signer, relative, silent
+from unina.export.level_maps import LevelMaps, head_of
 from unina.export.lower import Rounding, lower
-from unina.export.manifest import Provenance, labels, network_manifest
+from unina.export.manifest import Provenance, labels, manifest, network_manifest
 from unina.export.onnx_report import onnx_report_html, onnx_report_json
 from unina.export.parity import ONNX_TOLERANCE, OutputParity, ParityError, measure_parity, parity_json
 from unina.export.pixels import Normalisation
@@ -33,7 +37,7 @@ from unina.export.qdq import quantised_model
 from unina.export.report import DlaFindings, dla_findings
 from unina.export.rewrite import before_softmax, deploy_network
 
-Decode = Literal["classify", "raw"]
+Decode = Literal["classify", "raw", "detect"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,11 @@ class OnnxSettings:
     data: Path
     output: Path
     decode: Decode | None = None
-    """None: classify where the one output has a value for each class, else raw"""
+    """None: detect where levels are given, classify where the one output has a value for each class, else raw"""
+    levels: tuple[LevelMaps, ...] = ()
+    """of a detector whose maps mean what ours mean; they are its outputs"""
+    score_threshold: float = 0.3
+    """of a detector's classes whose threshold is not measured"""
     outputs: tuple[str, ...] = ()
     """tensors that the network shall end at; none: its own outputs"""
     labels: Path | None = None
@@ -67,6 +75,12 @@ class OnnxSettings:
     def __post_init__(self) -> None:
         if self.calibration_images < 1:
             raise ExportError(f"--calibration-images {self.calibration_images}: at least one picture is needed")
+        if self.levels and (self.outputs or self.decode):
+            raise ExportError(
+                "--level names the outputs and the decode of a detector; leave out --outputs and --decode"
+            )
+        if not 0 < self.score_threshold < 1:
+            raise ExportError(f"--score-threshold {self.score_threshold}: a score lies between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,8 @@ class OnnxResult:
     notes: tuple[str, ...]
     """what is not quite as it was in the file, and what does not run on the DLA"""
     parity: tuple[OutputParity, ...]
-    scores: ClassifierScores | None
+    accuracy: Mapping[str, Mapping[str, Any]]
+    """of every form, as the manifest has it; of none where nothing was scored"""
     dla: DlaFindings
 
     def to_json(self) -> dict[str, Any]:
@@ -94,7 +109,7 @@ class OnnxResult:
             "outputs": {name: list(shape) for name, shape in self.outputs.items()},
             "notes": list(self.notes),
             "parity": parity_json(self.parity),
-            "accuracy": {} if self.scores is None else self.scores.to_json(),
+            "accuracy": dict(self.accuracy),
             "dla": self.dla.to_json(),
         }
 
@@ -127,9 +142,10 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
     model = folded.to_onnx()
     graph = read_graph(model)
     classes, decode = _decode([graph.shapes[name] for name in ends], dataset, settings)
+    head = head_of(settings.levels, graph.shapes, classes, picture) if settings.levels else None
 
     with progress(f"calibrate ({settings.calibration})", len(paths) * passes(settings.calibration)) as advance:
-        scales = calibrate(model, pictures, settings.calibration, advance, cut_raw_maps=False)
+        scales = calibrate(model, pictures, settings.calibration, advance, cut_raw_maps=head is not None)
     cache = checked_cache(scales, model)
     loadable = lower(graph, scales, settings.rounding)
     qdq = quantised_model(model, scales)
@@ -141,7 +157,12 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
         for verdict in dla.check.verdicts
         if verdict.device is Device.GPU
     )
-    scores = _scores(settings, dataset, classes, decode, picture, original, model, qdq, loadable, progress)
+    thresholds: tuple[float, ...] = ()
+    accuracy: dict[str, dict[str, Any]] = {}
+    if head is not None:
+        accuracy, thresholds = _detected(settings, dataset, classes, head, model, qdq, loadable, progress)
+    elif decode == "classify" and settings.accuracy:
+        accuracy = _classified(settings, dataset, classes, picture, original, model, qdq, loadable, progress)
 
     with new_bundle(settings.output, force=settings.force) as draft:
         draft.add("model.onnx", model.SerializeToString())
@@ -149,24 +170,26 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
         draft.add("model.qdq.onnx", qdq.SerializeToString())
         draft.add("host.loadable", loadable)
         draft.add("labels.txt", labels(classes))
-        told = network_manifest(
-            name=settings.name or settings.output.stem,
-            decode=decode,
-            classes=classes,
-            picture=picture,
-            graph=graph,
-            scales=scales,
-            rounding=settings.rounding,
-            provenance=_provenance(settings, dataset, paths, notes),
-            accuracy={} if scores is None else scores.to_json(),
-            parity=parity_json(parity),
-        )
+        known: dict[str, Any] = {
+            "name": settings.name or settings.output.stem,
+            "classes": classes,
+            "graph": graph,
+            "scales": scales,
+            "rounding": settings.rounding,
+            "provenance": _provenance(settings, dataset, paths, notes),
+            "accuracy": accuracy,
+            "parity": parity_json(parity),
+        }
+        if head is None:
+            told = network_manifest(decode=decode, picture=picture, **known)
+        else:
+            told = manifest(head=head, thresholds=thresholds, **known)
         draft.add("report.json", onnx_report_json(told, notes, dla))
         draft.add("report.html", onnx_report_html(told, notes, dla))
         draft.publish(told, sign)
     size = sum(path.stat().st_size for path in settings.output.iterdir())
     shapes = {name: graph.shapes[name] for name in ends}
-    return OnnxResult(settings.output, size, decode, shapes, notes, parity, scores, dla)
+    return OnnxResult(settings.output, size, decode, shapes, notes, parity, accuracy, dla)
 
 
 class _Original:
@@ -223,11 +246,13 @@ def _size(network: Network) -> tuple[int, int]:
 
 
 def _ends(network: Network, settings: OnnxSettings) -> tuple[str, ...]:
-    for name in settings.outputs:
+    wanted = settings.outputs or tuple(name for one in settings.levels for name in (one.classes, one.boxes))
+    for name in wanted:
         if name not in network.producers:
             known = ", ".join(network.outputs)
-            raise ExportError(f"--outputs {name}: {settings.model} computes no such tensor; its outputs are {known}")
-    return tuple(dict.fromkeys(settings.outputs)) or network.outputs
+            option = "--level" if settings.levels else "--outputs"
+            raise ExportError(f"{option} {name}: {settings.model} computes no such tensor; its outputs are {known}")
+    return tuple(dict.fromkeys(wanted)) or network.outputs
 
 
 def _require_unchanged(
@@ -264,26 +289,51 @@ def _decode(
             f"--decode classify: {source} names {len(classes)} classes, so that the one output must be "
             f"1×{len(classes)}×1×1; found {told}: give --labels, or --decode raw"
         )
-    decode: Decode = settings.decode or ("classify" if fits else "raw")
-    return (classes if decode == "classify" or settings.labels else ()), decode
+    guess: Decode = "detect" if settings.levels else "classify" if fits else "raw"
+    decode = settings.decode or guess
+    return (classes if decode != "raw" or settings.labels else ()), decode
 
 
-def _scores(
+def _detected(
     settings: OnnxSettings,
     dataset: Dataset,
     classes: Sequence[str],
-    decode: Decode,
+    head: Head,
+    model: onnx.ModelProto,
+    qdq: onnx.ModelProto,
+    loadable: bytes,
+    progress: Progress,
+) -> tuple[dict[str, dict[str, Any]], tuple[float, ...]]:
+    """Accuracy of every form of a detector on the split val, and the thresholds that it recommends."""
+    if not settings.accuracy:
+        return {}, (settings.score_threshold,) * len(classes)
+    samples = dataset.splits.get("val", ())
+    if not any(len(sample.classes) for sample in samples):
+        raise ExportError(f"{settings.data}: no labelled picture in a split val to score on, or --no-accuracy")
+    stages: dict[str, NetworkStage] = {
+        ONNX: OnnxStage(model, head),
+        QDQ: OnnxStage(qdq, head),
+        HOST: HostStage(loadable, head),
+    }
+    mapped = map_classes(classes, dataset.names, dataset.groups, samples)
+    with progress("accuracy, all forms", len(samples)) as advance:
+        scores = score_stages(stages, samples, mapped, settings.score_threshold, advance)
+    return {name: metrics.to_json() for name, metrics in scores.accuracy.items()}, scores.thresholds
+
+
+def _classified(
+    settings: OnnxSettings,
+    dataset: Dataset,
+    classes: Sequence[str],
     picture: PictureInput,
     original: _Original,
     model: onnx.ModelProto,
     qdq: onnx.ModelProto,
     loadable: bytes,
     progress: Progress,
-) -> ClassifierScores | None:
-    """Of a classifier, on the split val."""
+) -> dict[str, dict[str, Any]]:
+    """Of every form of a classifier, on the split val."""
     samples = dataset.splits.get("val", ())
-    if decode != "classify" or not settings.accuracy:
-        return None
     if not samples:
         raise ExportError(f"{settings.data}: no pictures in a split val to compare on; add some, or --no-accuracy")
     deployed, quantised, host = OnnxMaps(model), OnnxMaps(qdq), HostMaps(loadable)
@@ -294,7 +344,7 @@ def _scores(
         "host": lambda x: next(iter(host(x.astype(np.int8)).values())),
     }
     with progress("accuracy, all forms", len(samples)) as advance:
-        return score_classifier(forms, samples, picture, classes, dataset.names, advance)
+        return score_classifier(forms, samples, picture, classes, dataset.names, advance).to_json()
 
 
 def _provenance(settings: OnnxSettings, dataset: Dataset, paths: Sequence[Path], notes: Sequence[str]) -> Provenance:

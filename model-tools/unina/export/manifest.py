@@ -14,7 +14,7 @@ import unina
 from unina.dla.graph import Graph
 from unina.dla.precision import float16_tensors
 from unina.dla.scales import ScaleMap
-from unina.evaluate import Head, Metrics
+from unina.evaluate import Head
 from unina.evaluate.picture_input import PictureInput
 from unina.export.lower import Rounding
 
@@ -64,13 +64,14 @@ def manifest(
     thresholds: Sequence[float],
     rounding: Rounding,
     provenance: Provenance,
-    accuracy: Mapping[str, Metrics],
+    accuracy: Mapping[str, Any],
     parity: Sequence[Mapping[str, Any]],
     promoted: Collection[str] = (),
 ) -> dict[str, Any]:
     """The manifest as plain values.
 
     Args:
+        accuracy: by stage, as plain values.
         promoted: names of the convolutions that run in FP16.
 
     Raises:
@@ -91,7 +92,7 @@ def manifest(
         "max_detections": MAX_DETECTIONS,
         "rounding": rounding,
         "provenance": provenance.to_json(),
-        "accuracy": {stage: metrics.to_json() for stage, metrics in accuracy.items()},
+        "accuracy": dict(accuracy),
         "parity": list(parity),
     }
 
