@@ -6,7 +6,13 @@ require recipes-ai/unina/unina-source.inc
 
 DEPENDS += "cli11 highway nlohmann-json opencv openssl"
 
-SRC_URI += "file://docs;subdir=${BP} file://runtime;subdir=${BP}"
+# The pages that are installed, by name: another page's edit shall not compile everything anew.
+SRC_URI += "\
+    file://docs/first-boot.md;subdir=${BP} \
+    file://docs/service.md;subdir=${BP} \
+    file://docs/update.md;subdir=${BP} \
+    file://runtime;subdir=${BP} \
+"
 
 inherit cmake pkgconfig systemd useradd
 
