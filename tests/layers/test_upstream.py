@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from parsed import ROOT
-from upstream import CORE, OPEN, OUR_LAYERS, TEGRA, Build, clone, copy_checkout, prepared, sources
+from upstream import CORE, MASKED, OPEN, OUR_LAYERS, TEGRA, Build, clone, copy_checkout, prepared, sources
 
 pytestmark = pytest.mark.long
 
@@ -30,19 +30,6 @@ OF_A_JETSON = {
     "tensorrt-plugins-prebuilt",
     "tensorrt-trtexec-prebuilt",
 }
-# Upstream's recipes are not what is tested, and reading them takes minutes. All or none, else nothing resolves; the
-# layer stand-ins has the names that ours depend on.
-MASKED = """
-BBMASK = "/openembedded-core/meta/recipes- /meta-openembedded/"
-BBMASK += "/meta-tegra/recipes- /meta-tegra/external/ /meta-tegra-community/"
-BBFILE_PATTERN_IGNORE_EMPTY_core = "1"
-BBFILE_PATTERN_IGNORE_EMPTY_openembedded-layer = "1"
-BBFILE_PATTERN_IGNORE_EMPTY_meta-python = "1"
-BBFILE_PATTERN_IGNORE_EMPTY_tegra = "1"
-BBFILE_PATTERN_IGNORE_EMPTY_tegra-community = "1"
-"""
-
-
 # Of meta-swupdate, what appends to recipes that are masked.
 MASKED_SWUPDATE = """
 BBMASK += "/meta-swupdate/recipes-core/ /meta-swupdate/recipes-graphics/"
