@@ -60,8 +60,8 @@ def install_newer(machine: Machine, name: str = "newer", kind: str = "newer", wa
 
 
 def wait_updated(machine: Machine, seconds: float = BOOT_S) -> str:
-    """Until unina-update has ended; returns the last line of its status."""
+    """Until unina-update has ended; returns what it said. (It looks again when `install` has removed old bundles.)"""
     machine.until(lambda: "Starting unina-update" in machine.journal, "the update's start", seconds)
     idle = ("inactive", "failed")
     machine.until(lambda: machine.show(UPDATER, "ActiveState")["ActiveState"] in idle, "the update's end", seconds)
-    return machine.show(UPDATER, "StatusText")["StatusText"]
+    return log_of(machine, UPDATER)
