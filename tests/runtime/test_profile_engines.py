@@ -180,7 +180,13 @@ def test_a_tensorrt_without_a_dla_says_so_for_the_dla_alone(jetson: Jetson) -> N
 def test_ctrl_c_ends_what_runs_and_keeps_what_is_done(jetson: Jetson) -> None:
     flags = jetson.engines("--variants", "gpu-int8,dla-int8", "--gpu-load", "yes")
     run = subprocess.Popen(
-        jetson.command(*flags), cwd=jetson.folder, env=jetson.environment, stderr=subprocess.PIPE, text=True
+        jetson.command(*flags),
+        cwd=jetson.folder,
+        env=jetson.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Who starts the tests in a shell's background ignores SIGINT, and its children do.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     )
     load = jetson.folder / "bin" / "load"
     end = time.monotonic() + 60
