@@ -145,3 +145,10 @@ def make_machine(folder: Path) -> Machine:
     machine.policy()
     machine.l4t(36)
     return machine
+
+
+def broken_elf(path: Path) -> None:
+    """As a package cut short leaves it: executable, but no program."""
+    path.unlink()
+    path.write_bytes(b"\x7fELF")
+    path.chmod(0o755)

@@ -1,6 +1,5 @@
 """`unina-compile`: what serves afterwards, whatever happens to bundle, versions and trtexec."""
 
-import errno
 import fcntl
 import json
 import os
@@ -9,14 +8,10 @@ import socket
 import stat
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from compile_machine import Machine, make_machine
-
-from unina_runtime.compile.store import Store
+from compile_machine import Machine, broken_elf, make_machine
 
 L4T = "36.4.3"
 
@@ -24,13 +19,6 @@ L4T = "36.4.3"
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return make_machine(tmp_path)
-
-
-def broken_elf(path: Path) -> None:
-    """As a package cut short leaves it: executable, but no program."""
-    path.unlink()
-    path.write_bytes(b"\x7fELF")
-    path.chmod(0o755)
 
 
 def made(machine: Machine) -> dict[str, str]:
@@ -132,69 +120,6 @@ def test_without_a_last_good_model_nothing_serves(machine: Machine) -> None:
     assert machine.serving is None
 
 
-@pytest.mark.parametrize("change", ["tensorrt", "l4t"])
-def test_a_loadable_of_another_version_never_serves_not_even_as_the_last_good(machine: Machine, change: str) -> None:
-    machine.good()
-    machine.order(does="refuse", number=100700 if change == "tensorrt" else 100300)
-    machine.l4t(36, "5.0" if change == "l4t" else "4.3")
-    assert "nothing is compiled that could serve instead" in machine.bad(1)
-    assert machine.serving is None
-
-
-def test_a_loadable_of_another_l4t_is_withdrawn_though_trtexec_cannot_be_run(machine: Machine) -> None:
-    machine.good()
-    machine.l4t(36, "5.0")
-    broken_elf(machine.trtexec)
-    assert "nothing is compiled that could serve instead" in machine.bad(2)
-    assert machine.serving is None
-
-
-def test_a_loadable_of_another_l4t_is_withdrawn_though_the_disk_is_full(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine.good()
-    machine.l4t(36, "5.0")
-
-    def full(*_: object, **__: object) -> str:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("unina_runtime.compile.store.tempfile.mkdtemp", full)
-    assert "No space left on device; nothing is compiled that could serve instead" in machine.bad(1)
-    assert machine.serving is None
-
-
-def test_of_another_l4t_what_was_accepted_is_made_anew_where_the_wanted_bundle_is_bad(machine: Machine) -> None:
-    first = Path(machine.good()["served"])
-    machine.change_bundle(1)
-    (machine.bundle.path / "model.onnx").write_bytes(b"?")
-    machine.l4t(36, "5.0")
-    machine.boot()
-    assert machine.bad(1, "--boot").endswith("serves, made anew of the bundle that was accepted")
-    serving = machine.serving
-    assert serving is not None and serving.name == first.name.replace("36.4.3", "36.5.0")
-    assert machine.bad(1, "--boot").endswith(f"{serving.name} serves on") and len(machine.compilations) == 2
-
-
-def test_of_another_l4t_what_was_rolled_back_does_not_come_back(machine: Machine) -> None:
-    first = Path(machine.good()["served"])
-    machine.change_bundle(1)
-    machine.good()
-    machine.good("rollback")
-    machine.l4t(36, "5.0")
-    machine.boot()
-    assert "rolled back by hand (remembered;" in machine.bad(1, "--boot")
-    assert machine.serving is not None and machine.serving.name == first.name.replace("36.4.3", "36.5.0")
-
-
-def test_back_on_the_old_system_its_loadable_serves_again(machine: Machine) -> None:
-    first = machine.good()["served"]
-    machine.l4t(36, "5.0")
-    machine.good()
-    machine.l4t(36)
-    again = machine.good()
-    assert again["outcome"] == "present" and again["served"] == first
-
-
 def test_what_trtexec_refused_is_not_tried_at_every_boot(machine: Machine) -> None:
     machine.order(does="refuse")
     machine.bad(1)
@@ -239,60 +164,6 @@ def test_if_the_dla_refuses_the_gpu_takes_over_where_that_is_wanted(machine: Mac
     assert [any("--useDLACore" in flag for flag in call["arguments"]) for call in machine.compilations] == [True, False]
     assert machine.good()["outcome"] == "fallback"
     assert len(machine.compilations) == 2
-
-
-def test_a_full_disk_is_noticed_before_anything_is_written(machine: Machine) -> None:
-    reason = machine.bad(1, "--min-free-mb", 1 << 29)
-    assert "MiB are free" in reason and "min_free_mb" in reason
-    assert machine.compilations == [] and machine.entries == set()
-
-
-def test_a_state_directory_that_cannot_be_written_is_said_in_one_line(machine: Machine) -> None:
-    machine.state.write_text("a file")
-    assert f"{machine.state}: cannot be written" in machine.bad(2)
-
-
-@pytest.fixture
-def read_only(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """As ext4 leaves a disk that it found damaged. (Permissions hold nobody up who runs tests as root.)"""
-    real = os.open
-
-    def opened(path: Any, flags: int, *rest: Any, **options: Any) -> int:
-        if flags & (os.O_CREAT | os.O_WRONLY | os.O_RDWR) and Path(path).is_relative_to(machine.state):
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
-        return real(path, flags, *rest, **options)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("it tries to write")
-
-    def cut() -> None:
-        monkeypatch.setattr(os, "open", opened)
-        monkeypatch.setattr(Store, "serve", refuse)
-
-    return cut
-
-
-def test_on_a_read_only_disk_the_last_good_model_serves_and_it_is_said(
-    machine: Machine, read_only: Callable[[], None]
-) -> None:
-    served = Path(machine.good()["served"])
-    machine.boot()
-    machine.change_bundle(1)
-    read_only()
-    reason = machine.bad(2)
-    assert "Read-only file system" in reason and reason.endswith(f"{served.name} serves on")
-    assert machine.serving == served
-
-
-def test_on_a_read_only_disk_what_was_made_for_another_l4t_does_not_serve(
-    machine: Machine, read_only: Callable[[], None]
-) -> None:
-    machine.good()
-    machine.boot()
-    machine.l4t(36, "5.0")
-    read_only()
-    assert "nothing is compiled that could serve instead" in machine.bad(2)
-    assert machine.serving is None
 
 
 def test_after_a_boot_nothing_serves_before_somebody_has_looked(machine: Machine) -> None:
@@ -377,13 +248,6 @@ def test_what_is_missing_is_named_and_the_exit_code_is_2(machine: Machine, damag
 
 def test_a_detector_s_name_that_leads_elsewhere_is_refused_in_one_line(machine: Machine) -> None:
     assert "'../x': not a name for a detector" in machine.bad(2, "--instance", "../x")
-
-
-@pytest.mark.parametrize("version", ["10.-3.0", "10.3", "10.3.0.1", "1_0.3.0", "10.3.0 ", "10.300.0"])
-def test_what_is_not_a_version_of_tensorrt_is_not_taken_for_one(machine: Machine, version: str) -> None:
-    with pytest.raises(SystemExit) as ended:
-        machine.run("--tensorrt-version", version)
-    assert ended.value.code == 2 and not machine.state.exists()
 
 
 def test_trtexec_sees_nothing_of_our_environment_and_only_the_bundle(machine: Machine) -> None:

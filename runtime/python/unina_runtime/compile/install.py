@@ -49,7 +49,7 @@ def install(source: Path, place: Path, keys: TrustedKeys, min_free_mb: int) -> t
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One at a time; what a killed one left behind is removed."""
-    lock = os.open(folder / ".lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # a file in it would wake unina-update.path
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for rest in folder.glob(f"{INCOMING}*"):
