@@ -6,6 +6,7 @@ noted in calls.jsonl. `install_standin` makes a copy. It needs the standard libr
 
 import json
 import os
+import signal
 import struct
 import sys
 import time
@@ -43,7 +44,8 @@ def value(arguments: list[str], flag: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Orders: number (of TensorRT), seconds; does: write, refuse[-dla], hang, fill, eat, devour, silent or die."""
+    """Orders: number (of TensorRT), seconds, task_ms (that a picture takes with what it makes); does: write,
+    refuse[-dla], hang, fill, eat, devour, silent or die."""
     here = Path(__file__).resolve().parent
     orders = json.loads((here / "orders.json").read_text())
     does = orders.get("does", "write")
@@ -71,7 +73,11 @@ def main(arguments: list[str]) -> int:
         hoard.append(b"x" * (1 << 20))
     if does == "silent":
         return 0
-    content = b"UNINASIL" + struct.pack("<II", 1, 64) + (onnx.parent / "host.loadable").read_bytes()
+    content = (
+        b"UNINASIL"
+        + struct.pack("<III", 1, 64, orders.get("task_ms", 0))
+        + (onnx.parent / "host.loadable").read_bytes()
+    )
     if not dla:
         content = b"ftrt" + content
     with Path(value(arguments, "--saveEngine")).open("wb") as output:
@@ -82,6 +88,7 @@ def main(arguments: list[str]) -> int:
             if does == "die" and number == PIECES // 2:
                 os.abort()
         if does == "fill":
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # which Python ignores and trtexec does not
             output.truncate(1 << 40)
     return 0
 

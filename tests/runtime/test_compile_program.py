@@ -97,7 +97,7 @@ def test_going_back_to_the_model_before_compiles_nothing(machine: Machine) -> No
         ({"does": "silent"}, [], "it wrote no loadable.bin"),
         ({"does": "die"}, [], "SIGABRT"),
         ({"does": "eat"}, ["--memory-mb", "500"], "exit code 1: MemoryError"),
-        ({"does": "fill"}, [], "exit code 1"),
+        ({"does": "fill"}, [], "SIGXFSZ: it wrote more than "),
     ],
     ids=lambda value: value.get("does") if isinstance(value, dict) else None,
 )
