@@ -21,29 +21,14 @@ PROGRAMS = {
     "systemd-sysusers": "systemd",
 }
 USERLAND = (
-    *("systemd", "udev", "python3", "e2fsprogs", "util-linux", "mount", "bash", "dash", "coreutils", "sed", "grep"),
-    *(
-        "procps",
-        "base-passwd",
-        "base-files",
-        "login",
-        "passwd",
-        "libc-bin",
-        "busybox-static",
-        "linux-image-cloud-arm64",
-    ),
+    *("systemd", "udev", "e2fsprogs", "util-linux", "mount", "bash", "dash", "coreutils", "sed", "grep", "procps"),
+    *("base-passwd", "base-files", "login", "passwd", "libc-bin", "busybox-static", "linux-image-cloud-arm64"),
+    *("python3", "python3-cryptography"),
 )
 LIBRARIES = (
     *("libopencv-core-dev", "libopencv-imgproc-dev", "libopencv-imgcodecs-dev", "libopencv-videoio-dev"),
-    *(
-        "libssl-dev",
-        "libhwy-dev",
-        "libgtest-dev",
-        "nlohmann-json3-dev",
-        "libcli11-dev",
-        "libstdc++-12-dev",
-        "libc6-dev",
-    ),
+    *("libssl-dev", "libhwy-dev", "libgtest-dev", "nlohmann-json3-dev", "libcli11-dev", "libstdc++-12-dev"),
+    "libc6-dev",
 )
 RELEASE = "bookworm"
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")  # as on the image, whose units say /usr/lib/systemd
@@ -72,12 +57,8 @@ def arm_root(cache: Path) -> Path:
     """The folder, made unless it is there. Raises Missing."""
     require_programs()
     words = ["mmdebstrap", "--quiet", "--variant=extract", "--architectures=arm64", f"--hook-dir={MERGED_USR}"]
-    words += [
-        f"--include={','.join((*USERLAND, *LIBRARIES))}",
-        RELEASE,
-        "-",
-        *os.environ.get("DEBIAN_MIRROR", "").split(),
-    ]
+    words += [f"--include={','.join((*USERLAND, *LIBRARIES))}", RELEASE, "-"]
+    words += os.environ.get("DEBIAN_MIRROR", "").split()
     root = cache / f"arm-root-{sha256(repr((words, NOT_NEEDED)).encode()).hexdigest()[:8]}"
     if root.exists():
         return root
@@ -111,15 +92,7 @@ def _finish(root: Path) -> None:
     # Bytecode as a distribution installs it: the root is read-only
     version = next((root / "usr/lib").glob("python3.*")).name
     if shutil.which(version):
-        folders = [root / "usr/lib" / version]
-        words = [
-            version,
-            "-m",
-            "compileall",
-            "-q",
-            "-x",
-            "test|lib2to3|idlelib",
-            "--invalidation-mode",
-            "unchecked-hash",
-        ]
-        subprocess.run([*words, *map(str, folders)], check=False, capture_output=True, timeout=600)
+        words = [version, "-m", "compileall", "-q", "-x", "test|lib2to3|idlelib"]
+        words += ["--invalidation-mode", "unchecked-hash"]
+        folders = [str(root / "usr/lib" / name) for name in (version, "python3/dist-packages")]
+        subprocess.run([*words, *folders], check=False, capture_output=True, timeout=600)

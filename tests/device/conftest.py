@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +25,8 @@ from serving import UPDATER, picture, wait_serving  # noqa: E402
 
 CACHE = Path(os.environ.get("UNINA_DEVICE_CACHE", ROOT / "build" / "device")).resolve()
 KEPT = CACHE / "failed"
+BUDGET_S = float(os.environ.get("UNINA_DEVICE_BUDGET_S", "inf"))
+began = time.monotonic()
 running: list[Machine] = []
 
 
@@ -32,6 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.device)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where time is limited, what would begin after it is left out, and says so."""
+    if HERE in item.path.parents and (passed := time.monotonic() - began) > BUDGET_S:
+        pytest.skip(f"NOT SHOWN HERE: {passed:.0f} s have passed, UNINA_DEVICE_BUDGET_S is {BUDGET_S:.0f}")
 
 
 @pytest.hookimpl(hookwrapper=True)

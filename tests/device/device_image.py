@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from arm_root import arm_root
 from cpio import archive
 from cross_build import Built, cross_build
+from device_cache import making, remove_unused, use
+from installed_system import stage_files
 from pico_bundle import pico_bundle, write_pictures
 from slim_opencv import empty_libraries
 
@@ -86,46 +89,73 @@ class DeviceImage:
     bundle: Path
     pictures: Path
     """the bundle and the pictures, as they are on the device"""
-    stage: Path
-    """what `cmake --install` laid out"""
+    installed: tuple[str, ...]
+    """files of `cmake --install`, as paths on the device"""
 
 
 def device_image(cache: Path) -> DeviceImage:
     """All of it, made again where something changed. Raises Missing where tools are, and RuntimeError."""
-    debian = arm_root(cache)
-    built = cross_build(cache, debian)
-    bundle = pico_bundle(cache)
-    pictures = write_pictures(cache / "pictures", PICTURE_COUNT)
-    tree, image = cache / "root", cache / "root.squashfs"
-    key = _key(debian, [built.stage, HERE, SYSTEM, STANDIN_TRTEXEC, bundle, pictures, *built.standins])
-    stamp = cache / "root.key"
-    if not stamp.exists() or stamp.read_text() != key:
-        stamp.unlink(missing_ok=True)
-        shutil.rmtree(tree, ignore_errors=True)
+    with making(cache):
+        debian = arm_root(cache)
+        built = cross_build(cache, debian)
+        bundle = pico_bundle(cache)
+        pictures = _pictures(cache)
+        parts = [built.stage, HERE, SYSTEM, STANDIN_TRTEXEC, bundle, pictures, *built.standins]
+        disks = cache / f"disks-{_key(parts, str(debian))}"
+        if disks.exists():
+            use(disks)
+        else:
+            remove_unused(cache, "disks-*")
+            _make_disks(disks, debian, built, bundle, pictures)
+        installed = tuple(stage_files(built.stage))
+    kernel = next((debian / "boot").glob("vmlinuz-*"))
+    return DeviceImage(kernel, disks / "initrd", disks / "root.squashfs", bundle, pictures, installed)
+
+
+def _pictures(cache: Path) -> Path:
+    folder = cache / f"pictures-{_key([HERE / 'pico_bundle.py'])}"
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=cache) as name:
+            write_pictures(Path(name) / "pictures", PICTURE_COUNT).rename(folder)
+    return folder
+
+
+def _make_disks(disks: Path, debian: Path, built: Built, bundle: Path, pictures: Path) -> None:
+    """Whole, or not at all."""
+    with tempfile.TemporaryDirectory(dir=disks.parent, prefix="new-disks-") as name:
+        fresh, tree = Path(name) / "disks", Path(name) / "root"
+        fresh.mkdir()
         shutil.copytree(debian, tree, symlinks=True, copy_function=os.link, ignore=_left_out)
         _lay_out(tree, built, bundle, pictures)
         libraries = Path("usr/lib/aarch64-linux-gnu")
-        for name, empty in empty_libraries(debian / libraries, cache / "empty-libraries").items():
-            (tree / libraries / name).unlink()
-            shutil.copy(empty, tree / libraries / name)
-        image.unlink(missing_ok=True)
-        _quietly("mksquashfs", tree, image, "-all-root", "-no-progress", "-noI", "-noD", "-noF", "-noX")
-        (cache / "initrd").write_bytes(gzip.compress(_initial_ram_disk(debian), 1))
-        shutil.rmtree(tree)
-        stamp.write_text(key)
-    kernel = next((debian / "boot").glob("vmlinuz-*"))
-    return DeviceImage(kernel, cache / "initrd", image, bundle, pictures, built.stage)
+        for library, empty in empty_libraries(debian / libraries, Path(name) / "empty-libraries").items():
+            (tree / libraries / library).unlink()
+            shutil.copy(empty, tree / libraries / library)
+        squash = (
+            "mksquashfs",
+            tree,
+            fresh / "root.squashfs",
+            "-all-root",
+            "-no-progress",
+            "-noI",
+            "-noD",
+            "-noF",
+            "-noX",
+        )
+        _quietly(*squash)
+        (fresh / "initrd").write_bytes(gzip.compress(_initial_ram_disk(debian), 1))
+        use(fresh).rename(disks)
 
 
-def _key(debian: Path, parts: list[Path]) -> str:
+def _key(parts: list[Path], more: str = "") -> str:
     """Of everything that goes onto the device."""
-    key = sha256(str(debian).encode())
+    key = sha256(more.encode())
     for part in parts:
         files = sorted(path for path in part.rglob("*") if path.is_file()) if part.is_dir() else [part]
         for file in files:
             if "__pycache__" not in file.parts:
                 key.update(f"{file.relative_to(part)} {file.stat().st_mode}\n".encode() + file.read_bytes())
-    return key.hexdigest()
+    return key.hexdigest()[:12]
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:

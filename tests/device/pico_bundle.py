@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -26,11 +27,13 @@ def pico_bundle(cache: Path, seed: int = 0) -> Path:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             key.update(file.read_bytes())
     folder = cache / f"pico-{seed}-{key.hexdigest()[:8]}"
-    bundle = folder / "pico.unina"
-    if not bundle.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, __file__, str(folder), str(seed)], check=True, timeout=600, cwd=ROOT)
-    return bundle
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=cache) as name:
+            fresh = Path(name) / "pico"
+            fresh.mkdir()
+            subprocess.run([sys.executable, __file__, str(fresh), str(seed)], check=True, timeout=600, cwd=ROOT)
+            fresh.rename(folder)
+    return folder / "pico.unina"
 
 
 def write_pictures(folder: Path, count: int, size: tuple[int, int] = (120, 200)) -> Path:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from device_image import BUNDLE, FPS
+from device_image import BUNDLE, FPS, ORDERS
 from machine import BOOT_S, COMMAND_S, Machine
 
 DETECTOR, COMPILER, UPDATER = "unina-detector.service", "unina-compile.service", "unina-update.service"
@@ -50,13 +50,26 @@ def new_bundle(machine: Machine, name: str, kind: str) -> str:
     return path
 
 
-def install_newer(machine: Machine, name: str = "newer", kind: str = "newer", wait: bool = True) -> None:
-    """As `scp` and `unina-compile install` on a car; unina-update takes it from there."""
-    path = new_bundle(machine, name, kind)
+def install_newer(machine: Machine, kind: str = "newer", path: str = "", wait: bool = True) -> None:
+    """As `scp` and `unina-compile install` on a car; unina-update takes it from there. `path`: one that is there."""
+    path = path or new_bundle(machine, "newer", kind)
     asked = machine.begin(run=f"unina-compile install {path}", timeout=COMMAND_S)
     if wait:
         said = machine.answer(asked)
         assert said["code"] == 0, said["out"]
+
+
+def refused(machine: Machine, path: str) -> str:
+    """The one line of an install that must be refused."""
+    said = machine.ask(200, run=f"unina-compile install {path}", timeout=190)
+    assert said["code"] == 1, said["out"]
+    assert said["out"].startswith("unina-compile: ") and said["out"].count("\n") == 1, said["out"]
+    return str(said["out"])
+
+
+def order(machine: Machine, **orders: object) -> None:
+    """Tells the stand-in of trtexec what to do."""
+    machine.write(ORDERS, json.dumps(orders))
 
 
 def wait_updated(machine: Machine, seconds: float = BOOT_S) -> str:

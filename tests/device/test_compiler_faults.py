@@ -1,17 +1,18 @@
 """A compiler that fails, hangs, eats memory or finds no disk: it is said, and the model that served serves on."""
 
-import json
-
 import pytest
-from device_image import ORDERS
 from machine import Machine
-from serving import COMPILER, DETECTOR, LOADABLES, install_newer, messages, new_bundle, wait_serving, wait_updated
-
-
-def order(machine: Machine, **orders: object) -> None:
-    """Tells the stand-in of trtexec what to do."""
-    machine.write(ORDERS, json.dumps(orders))
-
+from serving import (
+    COMPILER,
+    DETECTOR,
+    LOADABLES,
+    install_newer,
+    messages,
+    new_bundle,
+    order,
+    wait_serving,
+    wait_updated,
+)
 
 FAULTS = {
     "refuse": "DLA does not support",

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from boot_stages import BootStages, boot_stages
-from device_image import BUNDLE, PICTURE_COUNT
+from device_image import BUNDLE, PICTURE_COUNT, DeviceImage
+from installed_system import COMPILED, CONFIGURATION, install_system, stage_files
 from machine import Machine, SwitchOn
 from serving import COMPILER, DETECTOR, RING, log_of, messages, picture, wait_serving
 
@@ -44,6 +45,15 @@ def second(first: Booted, switch_on: SwitchOn) -> Booted:
     """Switched off in order, and on again."""
     first.machine.switch_off()
     return boot(switch_on(first.machine.data, "second-boot"))
+
+
+def test_what_is_installed_is_what_the_packages_are_compared_with(
+    first: Booted, image: DeviceImage, tmp_path: Path
+) -> None:
+    """(tests/layers/test_packages.py compares the same list with those of the recipe.)"""
+    assert {*image.installed} == {*stage_files(install_system(tmp_path)), *COMPILED, CONFIGURATION}
+    listed = first.machine.run(f"ls {' '.join(image.installed)}").split()
+    assert {*listed} == {*image.installed}
 
 
 def test_the_model_is_compiled_once_and_before_the_detector_starts(first: Booted) -> None:

@@ -12,6 +12,8 @@ from serving import (
     log_of,
     messages,
     new_bundle,
+    order,
+    refused,
     require_complete,
     wait_serving,
     wait_updated,
@@ -53,6 +55,17 @@ def test_a_model_with_which_the_detector_crashes_is_taken_back(device: Machine) 
     assert device.run(SERVED) == device.run(ACCEPTED) == before
 
 
+def test_a_model_with_which_hardly_a_picture_is_published_is_taken_back(device: Machine) -> None:
+    before = device.run(SERVED)
+    device.run("sed -i 's/^starve_s = .*/starve_s = 5/' /etc/unina/compile.toml")
+    order(device, task_ms=9000)  # less than dla_timeout_ms: nothing fails, and next to nothing comes
+    install_newer(device)
+    assert "no picture was published for " in wait_updated(device)
+    assert wait_serving(device)["detections"]
+    assert device.run(SERVED) == device.run(ACCEPTED) == before
+    assert device.show(DETECTOR, "NRestarts")["NRestarts"] == "0"
+
+
 def test_a_model_that_is_blind_to_its_own_picture_is_never_offered(device: Machine) -> None:
     before = device.run(SERVED)
     install_newer(device, kind="blind")
@@ -71,14 +84,6 @@ HOSTILE = {
     "sparse_manifest": "too much",
     "weights_elsewhere": "other files",
 }
-
-
-def refused(machine: Machine, path: str) -> str:
-    """The one line of an install that must be refused."""
-    said = machine.ask(200, run=f"unina-compile install {path}", timeout=190)
-    assert said["code"] == 1, said["out"]
-    assert said["out"].startswith("unina-compile: ") and said["out"].count("\n") == 1, said["out"]
-    return str(said["out"])
 
 
 def test_hostile_bundles_are_refused_in_one_line_and_the_old_model_serves_on(device: Machine) -> None:

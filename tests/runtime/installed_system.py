@@ -4,6 +4,9 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# What the rest of the installation adds, which has to be compiled for it.
+COMPILED = ("/usr/bin/unina-bench", "/usr/bin/unina-detector")
+CONFIGURATION = "/etc/unina/detector.toml"
 
 
 def install_system(folder: Path, prefix: Path = Path("/usr")) -> Path:

@@ -20,7 +20,7 @@ HWC4, ROW_ALIGNMENT = 1, 64
 def standin_loadable(bundle: TinyBundle, path: Path) -> Path:
     """Writes what the stand-in of libcudla loads (tests/runtime/standins/loadable.h)."""
     host = (bundle.path / "host.loadable").read_bytes()
-    path.write_bytes(b"UNINASIL" + struct.pack("<II", HWC4, ROW_ALIGNMENT) + host)
+    path.write_bytes(b"UNINASIL" + struct.pack("<III", HWC4, ROW_ALIGNMENT, 0) + host)
     return path
 
 

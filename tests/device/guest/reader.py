@@ -1,6 +1,7 @@
 """On the device: readers of the detector's socket, good ones and bad ones.
 
 reader.py SOCKET collect COUNT       prints COUNT messages
+reader.py SOCKET watch SECONDS       tells of ids that are missing or repeated in all that time
 reader.py SOCKET first SECONDS       waits for a socket and one message; prints the message
 reader.py SOCKET crowd COUNT         COUNT readers connect, take a message or none, and leave
 reader.py SOCKET deaf SECONDS        connects, never reads, and prints whether it was disconnected
@@ -33,6 +34,24 @@ def collect(path: str, count: int) -> None:
             if not message:
                 raise SystemExit("the detector hung up")
             sys.stdout.write(message.decode())
+
+
+def watch(path: str, seconds: int) -> None:
+    gaps: list[dict[str, float]] = []
+    seen, repeated, last, began = 0, 0, -1, time.monotonic()
+    with connect(path) as reader:
+        while (now := time.monotonic()) < began + seconds:
+            message = reader.recv(MOST)
+            if not message:
+                raise SystemExit("the detector hung up")
+            frame = json.loads(message)["frame"]
+            repeated += frame <= last
+            if seen and frame > last + 1:
+                gaps.append(
+                    {"lost": frame - last - 1, "after": last, "uptime": time.clock_gettime(time.CLOCK_BOOTTIME)}
+                )
+            seen, last = seen + 1, max(last, frame)
+    print(json.dumps({"messages": seen, "repeated": repeated, "gaps": gaps, "seconds": now - began}))
 
 
 def first(path: str, seconds: int) -> None:
@@ -73,4 +92,4 @@ def deaf(path: str, seconds: int) -> None:
 
 if __name__ == "__main__":
     place, mode, number = sys.argv[1:]
-    {"collect": collect, "first": first, "crowd": crowd, "deaf": deaf}[mode](place, int(number))
+    {"collect": collect, "watch": watch, "first": first, "crowd": crowd, "deaf": deaf}[mode](place, int(number))

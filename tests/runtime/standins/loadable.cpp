@@ -1,6 +1,7 @@
 #include "loadable.h"
 
 #include <cstring>
+#include <thread>
 
 #include "unina/error.h"
 
@@ -42,6 +43,7 @@ void Engine::run(const std::vector<std::byte*>& in, const std::vector<std::byte*
     const TensorView& to = host->inputs()[i];
     copy_elements(inputs[i], in[i], to.format, static_cast<std::byte*>(to.data));
   }
+  std::this_thread::sleep_for(at_least);
   host->infer();
   for (std::size_t i = 0; i < out.size(); ++i) {
     const TensorView& from = host->outputs()[i];
@@ -50,11 +52,12 @@ void Engine::run(const std::vector<std::byte*>& in, const std::vector<std::byte*
 }
 
 std::shared_ptr<Engine> load_engine(const uint8_t* bytes, std::size_t size) {
-  constexpr std::size_t kHeader = 16;
+  constexpr std::size_t kHeader = 20;
   if (size <= kHeader || std::memcmp(bytes, "UNINASIL", 8) != 0) return nullptr;
   const auto layout = static_cast<Layout>(little_endian(bytes + 8));
   const std::size_t alignment = little_endian(bytes + 12);
   auto engine = std::make_shared<Engine>();
+  engine->at_least = std::chrono::milliseconds(little_endian(bytes + 16));
   try {
     engine->host = HostEngine::parse({bytes + kHeader, bytes + size}, "stand-in loadable");
   } catch (const unina::Error&) {

@@ -1,8 +1,9 @@
 // What the stand-in of libcudla loads. Its loadable: the 8 bytes "UNINASIL", the layout of the
-// inputs and the alignment of their rows (little-endian uint32 each; layout 0 linear, 1 HWC4, 3
-// CHW32), then a host.loadable.
+// inputs, the alignment of their rows and the milliseconds that a task takes at least (little-endian
+// uint32 each; layout 0 linear, 1 HWC4, 3 CHW32), then a host.loadable.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,6 +17,7 @@ namespace standin {
 struct Engine {
   std::unique_ptr<unina::HostEngine> host;
   std::vector<unina::TensorFormat> inputs, outputs;  // as the descriptors say
+  std::chrono::milliseconds at_least{};
 
   // From and to buffers of those formats.
   void run(const std::vector<std::byte*>& in, const std::vector<std::byte*>& out);
