@@ -53,7 +53,7 @@ inline Bytes host_loadable() {
 // tests/runtime/standins/loadable.h says what it is.
 inline Bytes standin_loadable(Layout input_layout, std::uint32_t row_alignment) {
   Bytes bytes = {'U', 'N', 'I', 'N', 'A', 'S', 'I', 'L'};
-  for (const auto word : {static_cast<std::uint32_t>(input_layout), row_alignment}) {
+  for (const auto word : {static_cast<std::uint32_t>(input_layout), row_alignment, 0u}) {
     for (int shift = 0; shift < 32; shift += 8) {
       bytes.push_back(static_cast<std::uint8_t>(word >> shift));
     }

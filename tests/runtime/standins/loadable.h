@@ -1,6 +1,6 @@
 // What the stand-in of libcudla loads. Its loadable: the 8 bytes "UNINASIL", the layout of the
-// inputs, the alignment of their rows and the milliseconds that a task takes at least (little-endian
-// uint32 each; layout 0 linear, 1 HWC4, 3 CHW32), then a host.loadable.
+// inputs, the alignment of their rows and the milliseconds that a task takes at least
+// (little-endian uint32 each; layout 0 linear, 1 HWC4, 3 CHW32), then a host.loadable.
 #pragma once
 
 #include <chrono>
