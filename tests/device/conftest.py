@@ -27,14 +27,17 @@ CACHE = Path(os.environ.get("UNINA_DEVICE_CACHE", ROOT / "build" / "device")).re
 KEPT = CACHE / "failed"
 BUDGET_S = float(os.environ.get("UNINA_DEVICE_BUDGET_S", "inf"))
 began = time.monotonic()
+FIRST = ("test_first_boot", "test_update", "test_power_cut", "test_signatures")
 running: list[Machine] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test here needs the emulated device."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.device)
+    """Every test here needs the emulated device. Where time is limited, what matters most comes first."""
+    ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.device)
+    ours.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+    items[:] = [item for item in items if HERE not in item.path.parents] + ours
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

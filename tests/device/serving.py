@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from device_image import BUNDLE, FPS, ORDERS
-from machine import BOOT_S, COMMAND_S, Machine
+from machine import BOOT_S, Machine
 
 DETECTOR, COMPILER, UPDATER = "unina-detector.service", "unina-compile.service", "unina-update.service"
 SOCKET, RING = "/run/unina-detector/detections.sock", "/run/unina-detector/detections.ring"
@@ -50,13 +50,10 @@ def new_bundle(machine: Machine, name: str, kind: str) -> str:
     return path
 
 
-def install_newer(machine: Machine, kind: str = "newer", path: str = "", wait: bool = True) -> None:
+def install_newer(machine: Machine, kind: str = "newer", path: str = "") -> None:
     """As `scp` and `unina-compile install` on a car; unina-update takes it from there. `path`: one that is there."""
     path = path or new_bundle(machine, "newer", kind)
-    asked = machine.begin(run=f"unina-compile install {path}", timeout=COMMAND_S)
-    if wait:
-        said = machine.answer(asked)
-        assert said["code"] == 0, said["out"]
+    machine.run(f"unina-compile install {path}")
 
 
 def refused(machine: Machine, path: str) -> str:

@@ -1,7 +1,7 @@
 """Power that fails at any moment of the first boot or of an update: the next boot serves, and what it serves is whole.
 
-The machine is frozen once before the moments that matter; every cut goes on from there. QEMU is killed, so the device's
-memory is lost and what its kernel wrote is not: a drive that loses its own cache is not modelled.
+The machine is frozen once at each of the moments that matter, and every cut goes on from there. QEMU is killed, so the
+device's memory is lost and what its kernel wrote is not: a drive that loses its own cache is not modelled.
 """
 
 import json
@@ -9,11 +9,12 @@ import os
 import random
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
-from machine import Frozen, Machine, SwitchOn
-from serving import LOADABLES, install_newer, picture, wait_serving
+from machine import COMMAND_S, Frozen, Machine, SwitchOn
+from serving import LOADABLES, new_bundle, picture, wait_serving
 
 CUTS = 5
 LONG_CUTS = int(os.environ.get("UNINA_DEVICE_CUTS", "100"))
@@ -53,12 +54,30 @@ class Cuts:
         )
 
 
+@dataclass(frozen=True)
+class Scene:
+    """Where power is cut."""
+
+    name: str
+    start: Frozen
+    spans: tuple[tuple[str, float], ...]
+    begin: str = ""
+    """command that sets it going"""
+
+
 @pytest.fixture(scope="module")
-def before_first_boot(switch_on: SwitchOn, tmp_path_factory: pytest.TempPathFactory) -> Frozen:
+def first_boot(switch_on: SwitchOn, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """With an empty disk."""
     machine = switch_on(name="before-first-boot", append="device.hold")
     machine.wait_log("Starting device-hold.service")
-    return machine.freeze(tmp_path_factory.mktemp("before-first-boot"))
+    return Scene("the first boot", machine.freeze(tmp_path_factory.mktemp("before-first-boot")), FIRST_BOOT)
+
+
+@pytest.fixture(scope="module")
+def update(serving: Frozen, switch_on: SwitchOn, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    machine = switch_on(name="before-update", frozen=serving)
+    install = f"unina-compile install {new_bundle(machine, 'newer', 'newer')}"
+    return Scene("an update", machine.freeze(tmp_path_factory.mktemp("before-update")), UPDATE, install)
 
 
 def wrong(machine: Machine) -> list[str]:
@@ -69,25 +88,44 @@ def wrong(machine: Machine) -> list[str]:
 
 
 @dataclass
-class Scene:
-    """Where power is cut."""
+class PowerCuts:
+    """Cuts power in a scene, and asks whether the next boot serves."""
 
-    cuts: Cuts
-    frozen: Frozen
-    spans: tuple[tuple[str, float], ...]
-    update: bool
+    scene: Scene
     switch_on: SwitchOn
     on_a_pc: dict[str, dict[str, Any]]
+    folder: Path
+    cuts: Cuts = field(init=False)
+    frozen: dict[str, Frozen] = field(default_factory=dict)
+    """by what the journal had just said"""
+
+    def __post_init__(self) -> None:
+        self.cuts = Cuts(self.scene.name)
+
+    def just_after(self, marker: str) -> Machine:
+        """A machine that goes on from where its journal said this."""
+        if not marker:
+            return self.begun("to-be-cut")
+        if marker not in self.frozen:
+            machine = self.begun("to-be-frozen")
+            machine.wait_log(marker)
+            place = self.folder / str(len(self.frozen))
+            place.mkdir()
+            self.frozen[marker] = machine.freeze(place)
+        return self.switch_on(name="to-be-cut", frozen=self.frozen[marker])
+
+    def begun(self, name: str) -> Machine:
+        machine = self.switch_on(name=name, frozen=self.scene.start)
+        if self.scene.begin:
+            machine.begin(run=self.scene.begin, timeout=COMMAND_S)
+        return machine
 
     def cut_and_boot(self, number: int) -> None:
         """One cut."""
-        marker, most = self.spans[number % len(self.spans)]
+        marker, most = self.scene.spans[number % len(self.scene.spans)]
         after = random.Random(number).uniform(0, most)
         self.cuts.moments.append(f"{after:.2f} s after '{marker.strip()}'")
-        first = self.switch_on(name=f"cut-{number}", frozen=self.frozen)
-        if self.update:
-            install_newer(first, wait=False)
-        first.wait_log(marker)
+        first = self.just_after(marker)
         time.sleep(after)
         first.cut()
         began = time.monotonic()
@@ -101,44 +139,31 @@ class Scene:
         self.cuts.seconds.append(seconds)
         first.data.unlink()
 
-    def cut_often(self, numbers: range) -> None:
+    def cut_often(self, numbers: range) -> Cuts:
         """Raises with the moment of the cut that was not survived."""
         for number in numbers:
             try:
                 self.cut_and_boot(number)
             except AssertionError as error:
                 raise AssertionError(f"power cut {number}, {self.cuts.moments[-1]}: {error}") from error
+        return self.cuts
 
 
 COUNTS = [range(CUTS), pytest.param(range(CUTS, CUTS + LONG_CUTS), marks=pytest.mark.long)]
-NAMES = ["a few", "many"]
 
 
-@pytest.mark.parametrize("numbers", COUNTS, ids=NAMES)
-def test_every_boot_after_a_power_cut_at_first_boot_serves(
+@pytest.mark.parametrize("numbers", COUNTS, ids=["a few", "many"])
+@pytest.mark.parametrize("name", ["first_boot", "update"])
+def test_every_boot_after_a_power_cut_serves(
+    name: str,
     numbers: range,
+    request: pytest.FixtureRequest,
     switch_on: SwitchOn,
-    before_first_boot: Frozen,
     on_a_pc: dict[str, dict[str, Any]],
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    scene = Scene(Cuts("the first boot"), before_first_boot, FIRST_BOOT, False, switch_on, on_a_pc)
-    scene.cut_often(numbers)
+    cuts = PowerCuts(request.getfixturevalue(name), switch_on, on_a_pc, tmp_path).cut_often(numbers)
     with capsys.disabled():
-        print(f"\n{scene.cuts}")
-    assert len(scene.cuts.seconds) == len(numbers)
-
-
-@pytest.mark.parametrize("numbers", COUNTS, ids=NAMES)
-def test_every_boot_after_a_power_cut_in_an_update_serves(
-    numbers: range,
-    switch_on: SwitchOn,
-    serving: Frozen,
-    on_a_pc: dict[str, dict[str, Any]],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    scene = Scene(Cuts("an update"), serving, UPDATE, True, switch_on, on_a_pc)
-    scene.cut_often(numbers)
-    with capsys.disabled():
-        print(f"\n{scene.cuts}")
-    assert len(scene.cuts.seconds) == len(numbers)
+        print(f"\n{cuts}")
+    assert len(cuts.seconds) == len(numbers)
