@@ -9,11 +9,7 @@
 
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define UNINA_HOST_DEVICE __host__ __device__
-#else
-#define UNINA_HOST_DEVICE
-#endif
+#include "unina/host_device.h"
 
 namespace unina {
 

@@ -14,7 +14,7 @@
 
 namespace nvinfer1 {
 
-enum class DataType : int32_t { kFLOAT = 0, kHALF = 1, kINT8 = 2 };
+enum class DataType : int32_t { kFLOAT = 0, kHALF = 1, kINT8 = 2, kINT32 = 3 };
 enum class TensorFormat : int32_t {
   kLINEAR = 0,
   kCHW16 = 4,
