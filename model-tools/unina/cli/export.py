@@ -19,12 +19,15 @@ if TYPE_CHECKING:  # torch and ONNX Runtime take seconds to load: --help and a m
     from unina.export import ExportResult
     from unina.export.precision import NotAccurate
 
+TENSORRT_PLUGIN = "tensorrt-plugin"
+"""a subcommand, for a bundle that is there already"""
 EXAMPLES = """examples:
   unina-export runs/pico/checkpoint.pt --data cones/data.yaml --output build/cones.unina
   unina-export runs/pico/checkpoint.pt --data cones/data.yaml --output build/cones.unina --force --calibration entropy
 
   unina-export runs/b1/checkpoint.pt --data cones/data.yaml --output build/b1.unina --precision auto --max-drop 0.3
   unina-export --from-onnx resnet.onnx --mean imagenet --data cones/data.yaml --output build/resnet.unina
+  unina-export tensorrt-plugin build/cones.unina --output cones_boxes.onnx    ends in boxes on TensorRT: its own --help
 
 Calibrates on the split train, scores every stage (torch, fused, onnx, qdq, host) on the split val, and sets each
 class's threshold to the score with the best F1 there. Pages: docs/bundle.md, docs/quantisation.md.
@@ -39,7 +42,12 @@ which; nothing is left behind).
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == [TENSORRT_PLUGIN]:
+        from unina.cli.export_tensorrt_plugin import main as tensorrt_plugin  # noqa: PLC0415
+
+        return tensorrt_plugin(words[1:])
+    arguments = parser().parse_args(words)
     return exit_code("unina-export", lambda: _run(arguments))
 
 
