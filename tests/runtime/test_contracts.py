@@ -1,6 +1,7 @@
-"""Our declarations of CUDA, cuDLA, NvSci and NvBufSurface, and all code that uses them, against NVIDIA's own headers.
+"""Our declarations of NVIDIA's libraries, and all code that uses them, against NVIDIA's own headers.
 
-The headers come from the package index at test time; without a network the test is skipped, and says so.
+Those of CUDA and cuDLA come from the package index at test time; without a network that is skipped, and says so. The
+others are in no registry: environment variables name their folders.
 """
 
 import os
@@ -14,7 +15,8 @@ from fetch_headers import fetch
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests" / "runtime"
-SOURCES = ROOT / "runtime" / "src"
+RUNTIME = ROOT / "runtime"
+SOURCES = RUNTIME / "src"
 FOLDER = ROOT / "build" / "headers"
 INSTALLED = Path("/usr/local/cuda/include")  # a toolkit of this machine, should there be one
 
@@ -32,11 +34,13 @@ def places() -> dict[str, Path]:
     return found
 
 
-def compile_only(source: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+def compile_only(source: Path, *flags: str, before: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """`before`: a folder whose headers are taken in place of ours."""
     compiler = os.environ.get("CXX", "g++")
     assert shutil.which(compiler), f"no {compiler}"
     command = [compiler, "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
-    command += [f"-I{SOURCES}", f"-I{SOURCES.parent / 'include'}", *flags, str(source)]
+    folders = [SOURCES, RUNTIME / "include", RUNTIME]
+    command += [f"-I{folder}" for folder in ([before] if before else []) + folders] + [*flags, str(source)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -100,6 +104,19 @@ def test_nvmm_pictures_and_their_contract_hold_in_the_vendors_header() -> None:
         assert done.returncode == 0, done.stderr
 
 
+def test_the_parser_of_deepstream_and_its_contract_hold_in_the_vendors_headers() -> None:
+    folder = os.environ.get("UNINA_DEEPSTREAM_INCLUDE")
+    if folder is None:
+        pytest.skip(
+            "UNINA_DEEPSTREAM_INCLUDE does not name a folder with nvdsinfer.h: it is compiled against ours only"
+        )
+    needs = ["/usr/local/cuda/include", *os.environ.get("UNINA_DEEPSTREAM_NEEDS", "").split()]
+    flags = [flag for path in (folder, *needs) for flag in ("-idirafter", path)]
+    for source in (TESTS / "contract_nvdsinfer.cpp", *sorted((RUNTIME / "deepstream").glob("*.cpp"))):
+        done = compile_only(source, "-DUNINA_DEEPSTREAM_REAL", *flags)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("contract", "wrong"),
     [
@@ -125,17 +142,27 @@ def test_nvmm_pictures_and_their_contract_hold_in_the_vendors_header() -> None:
         ("contract_nvbufsurface.cpp", ("int NvBufSurfaceUnMap(", "void NvBufSurfaceUnMap(")),
         ("contract_nvinfer.cpp", ("kDLA_HWC4 = 10", "kDLA_HWC4 = 11")),
         ("contract_nvinfer.cpp", ("bool enqueueV3(", "void enqueueV3(")),
+        ("contract_nvdsinfer.cpp", ("INT8 = 2", "INT8 = 4")),
+        ("contract_nvdsinfer.cpp", ("  int bindingIndex;\n", "")),
+        ("contract_nvdsinfer.cpp", ("float left;", "unsigned int left;")),
+        ("contract_nvdsinfer.cpp", ("using NvDsInferParseCustomFunc = bool", "using NvDsInferParseCustomFunc = void")),
     ],
 )
 def test_a_contract_notices_a_difference(tmp_path: Path, contract: str, wrong: tuple[str, str]) -> None:
-    before, after = wrong
+    old, new = wrong
     library = contract.removeprefix("contract_").removesuffix(".cpp")
     folder = {"cudart": "cuda", "nvsci": "cudla", "nvbufsurface": "nvmm", "nvinfer": "tensorrt"}.get(library, library)
     header = SOURCES / folder / f"{library}_minimal.h"
+    if library == "nvdsinfer":
+        header = RUNTIME / "deepstream" / f"{library}_minimal.h"
     text = header.read_text()
-    assert before in text
-    changed = tmp_path / header.relative_to(SOURCES)
+    assert old in text
+    changed = tmp_path / header.parent.name / header.name
     changed.parent.mkdir()
-    changed.write_text(text.replace(before, after))
-    assert compile_only(TESTS / contract).returncode == 0
-    assert compile_only(TESTS / contract, "-include", str(changed)).returncode != 0
+    changed.write_text(f"{text}// only a comment\n")
+    same = compile_only(TESTS / contract, before=tmp_path)
+    assert same.returncode == 0, same.stderr
+    changed.write_text(text.replace(old, new))
+    done = compile_only(TESTS / contract, before=tmp_path)
+    assert done.returncode != 0
+    assert str(TESTS / contract) in done.stderr, "it is the contract that fails, not the header"
