@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # torch and ONNX Runtime take seconds to load: --help and a m
     from unina.export import ExportResult
     from unina.export.precision import NotAccurate
 
-TENSORRT_PLUGIN = "tensorrt-plugin"
-"""a subcommand, for a bundle that is there already"""
+TENSORRT_PLUGIN, DEEPSTREAM = "tensorrt-plugin", "deepstream"
+"""subcommands, for a bundle that is there already"""
 EXAMPLES = """examples:
   unina-export runs/pico/checkpoint.pt --data cones/data.yaml --output build/cones.unina
   unina-export runs/pico/checkpoint.pt --data cones/data.yaml --output build/cones.unina --force --calibration entropy
@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   unina-export runs/b1/checkpoint.pt --data cones/data.yaml --output build/b1.unina --precision auto --max-drop 0.3
   unina-export --from-onnx resnet.onnx --mean imagenet --data cones/data.yaml --output build/resnet.unina
   unina-export tensorrt-plugin build/cones.unina --output cones_boxes.onnx    ends in boxes on TensorRT: its own --help
+  unina-export deepstream build/cones.unina --output build/deepstream    a bundle for DeepStream: its own --help
 
 Calibrates on the split train, scores every stage (torch, fused, onnx, qdq, host) on the split val, and sets each
 class's threshold to the score with the best F1 there. Pages: docs/bundle.md, docs/quantisation.md.
@@ -47,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from unina.cli.export_tensorrt_plugin import main as tensorrt_plugin  # noqa: PLC0415
 
         return tensorrt_plugin(words[1:])
+    if words[:1] == [DEEPSTREAM]:
+        from unina.cli.export_deepstream import main as deepstream  # noqa: PLC0415
+
+        return deepstream(words[1:])
     arguments = parser().parse_args(words)
     return exit_code("unina-export", lambda: _run(arguments))
 

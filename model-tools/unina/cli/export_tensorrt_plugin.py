@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 
 from unina.cli.exit_code import exit_code
+from unina.cli.iou_argument import iou
 from unina.export.decode_plugin import NO_NMS, PLUGIN, with_decode_plugin
 from unina_runtime import Bundle, UninaError
 
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, metavar="FILE.onnx", help="file to write; must not exist")
     add(
         "--nms",
-        type=_iou,
+        type=iou,
         default=NO_NMS,
         metavar="IOU",
         help="drop boxes that overlap a better one of their class by more than this; for networks that find an object "
@@ -51,16 +52,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--json", action="store_true", help="print one JSON object")
     return parser
-
-
-def _iou(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"{text}: an overlap (IoU) between 0 and 1, such as 0.6")
-    return value
 
 
 def _run(arguments: argparse.Namespace) -> int:
