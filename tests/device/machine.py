@@ -73,7 +73,9 @@ class Machine:
         # What the device's kernel has written lies in this machine's memory and survives QEMU: its end is a power cut
         disks = [f"file={self.image.root},format=raw,readonly=on,if=none,id=root"]
         disks += [f"file={self.data},format=raw,cache=unsafe,if=none,id=data"]
-        words = ["nice", "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a76", "-accel", "tcg,thread=multi"]
+        # A killed test run leaves none behind
+        words = ["setpriv", "--pdeathsig", "KILL", "nice", "qemu-system-aarch64"]
+        words += ["-M", "virt", "-cpu", "cortex-a76", "-accel", "tcg,thread=multi"]
         words += ["-smp", "2", "-m", "1024", "-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot"]
         words += [
             "-kernel",
