@@ -192,6 +192,10 @@ double resize_ms(const ImageView& picture, cv::Mat& resized) {
 Overhead measure_overhead(const std::string& path, const ImageView& picture, int iterations) {
   Bundle bundle = Bundle::open(path);
   const Manifest manifest = bundle.manifest();
+  if (manifest.decode != Decode::kDetect) {
+    throw Error("--overhead: the network of " + path +
+                " detects nothing, and the service serves detectors; leave it out");
+  }
   const Placement placement =
       Placement::fit(picture.width, picture.height, manifest.input_width, manifest.input_height);
   const Folder folder;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
@@ -11,13 +12,15 @@
 #include <vector>
 
 #include "detector_flags.h"
+#include "one_a_core.h"
 #include "overhead.h"
 #include "program.h"
 #include "quiet_libraries.h"
 #include "samples.h"
+#include "turns.h"
 #include "unina/detector.h"
 #include "unina/error.h"
-#include "unina/interleaved_detector.h"
+#include "unina/network.h"
 #include "unina/source.h"
 
 namespace unina {
@@ -127,46 +130,99 @@ void bench_overhead(const Options& options) {
   std::printf("\n%.2f times one cv::resize (p50)\n", ratio);
 }
 
+// Whatever is timed: a detector, or a network whose outputs nobody here decodes.
+struct Contender {
+  using Lanes = Turns<ImageView, StageTimes>;
+
+  Manifest manifest;
+  std::string accelerator, reason;
+  std::vector<Lanes::Work> workers;  // one for each core, each with what it runs
+};
+
+template <typename Runner, typename Options, typename Work>
+Contender contender(const std::string& bundle, const Options& options,
+                    const std::vector<DlaOptions>& cores, const Work& work) {
+  Contender made;
+  for (std::unique_ptr<Runner>& one : one_a_core<Runner>(bundle, options, cores)) {
+    made.manifest = one->manifest();
+    made.accelerator = one->accelerator_name();
+    made.reason = one->accelerator_reason();
+    made.workers.push_back([own = Work(work), runner = std::shared_ptr<Runner>(std::move(one))](
+                               const ImageView& picture, StageTimes& times) mutable {
+      times = own(*runner, picture);
+    });
+  }
+  return made;
+}
+
+bool detects(const std::string& bundle) {
+  return Bundle::open(bundle).manifest().decode == Decode::kDetect;
+}
+
+Contender contender(const DetectorFlags& flags) {
+  if (detects(flags.bundle)) {
+    return contender<Detector>(
+        flags.bundle, flags.options, flags.cores(),
+        [found = Detections()](Detector& detector, const ImageView& picture) mutable {
+          detector.detect(picture, found);
+          return detector.times();
+        });
+  }
+  if (flags.options.score_threshold) {
+    throw Error("--score-threshold: the network of " + flags.bundle +
+                " detects nothing; leave it out");
+  }
+  const NetworkOptions& options = flags.options;
+  return contender<Network>(flags.bundle, options, flags.cores(),
+                            [](Network& network, const ImageView& picture) {
+                              network.run(picture);
+                              return StageTimes{network.preprocess_ms(), network.infer_ms(), 0};
+                            });
+}
+
 void bench(const Options& options) {
   if (options.iterations < 1 || options.iterations > 10000000) {
     throw Error("--iterations " + std::to_string(options.iterations) + ": expected 1 to 10000000");
   }
   if (options.overhead) return bench_overhead(options);
-  InterleavedDetector interleaved(options.detector.bundle, options.detector.options,
-                                  options.detector.cores());
-  const Detector& detector = interleaved.detector();
+  const Contender timed = contender(options.detector);
+  const Manifest& manifest = timed.manifest;
+  const std::size_t at_a_time = timed.workers.size();
   const std::vector<Picture> pictures = load(options);
-  std::vector<std::pair<const char*, Samples>> stages = {
-      {"preprocess", {}}, {"infer", {}}, {"decode", {}}, {"total", {}}};
+  Samples preprocess, infer, decode, total;
   // As many frames, as many at a time as there are cores.
+  Contender::Lanes lanes(timed.workers);
   const auto run = [&](int frames, const std::function<void(const StageTimes&)>& answered) {
     for (int put = 0, taken = 0; taken < frames; ++taken) {
-      for (; put < frames && interleaved.under_way() < interleaved.capacity(); ++put) {
-        interleaved.put(pictures[static_cast<std::size_t>(put) % pictures.size()].view);
+      for (; put < frames && lanes.under_way() < at_a_time; ++put) {
+        lanes.put(pictures[static_cast<std::size_t>(put) % pictures.size()].view);
       }
-      answered(interleaved.take().times);
+      answered(lanes.take());
       if (stop_signal() != 0) throw Error("stopped");
     }
   };
   run(kWarmUp, [](const StageTimes&) {});
   const auto begin = std::chrono::steady_clock::now();
   run(options.iterations, [&](const StageTimes& times) {
-    stages[0].second.add(times.preprocess_ms);
-    stages[1].second.add(times.infer_ms);
-    stages[2].second.add(times.decode_ms);
-    stages[3].second.add(times.total_ms());
+    preprocess.add(times.preprocess_ms);
+    infer.add(times.infer_ms);
+    decode.add(times.decode_ms);
+    total.add(times.total_ms());
   });
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   const double frames_per_second = options.iterations / seconds.count();
+  std::vector<std::pair<const char*, const Samples*>> stages = {{"preprocess", &preprocess},
+                                                                {"infer", &infer}};
+  if (manifest.decode == Decode::kDetect) stages.emplace_back("decode", &decode);
+  stages.emplace_back("total", &total);
 
-  const Manifest& manifest = detector.manifest();
   const ImageView& first = pictures.front().view;
   if (options.json) {
     nlohmann::ordered_json report = {{"schema", 1},
                                      {"bundle", manifest.name},
-                                     {"accelerator", detector.accelerator_name()},
-                                     {"accelerator_reason", detector.accelerator_reason()},
-                                     {"at_a_time", interleaved.capacity()},
+                                     {"accelerator", timed.accelerator},
+                                     {"accelerator_reason", timed.reason},
+                                     {"at_a_time", at_a_time},
                                      {"threads", options.detector.options.threads},
                                      {"iterations", options.iterations},
                                      {"warm_up", kWarmUp},
@@ -175,27 +231,26 @@ void bench(const Options& options) {
                                      {"input_size", {manifest.input_width, manifest.input_height}},
                                      {"frames_per_second", frames_per_second}};
     for (const auto& [name, samples] : stages) {
-      report["stages"][name] = {{"p50_ms", samples.percentile(50)},
-                                {"p95_ms", samples.percentile(95)},
-                                {"p99_ms", samples.percentile(99)},
-                                {"mean_ms", samples.mean()}};
-      if (options.samples) report["stages"][name]["samples_ms"] = samples.values();
+      report["stages"][name] = {{"p50_ms", samples->percentile(50)},
+                                {"p95_ms", samples->percentile(95)},
+                                {"p99_ms", samples->percentile(99)},
+                                {"mean_ms", samples->mean()}};
+      if (options.samples) report["stages"][name]["samples_ms"] = samples->values();
     }
     std::printf("%s\n",
                 report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return;
   }
   std::printf("%s on %s (%s), %d threads: %dx%d pictures into %dx%d, %d frames after %d of warm-up",
-              manifest.name.c_str(), detector.accelerator_name().c_str(),
-              detector.accelerator_reason().c_str(), options.detector.options.threads, first.width,
-              first.height, manifest.input_width, manifest.input_height, options.iterations,
-              kWarmUp);
-  if (interleaved.capacity() > 1) std::printf(", %zu at a time", interleaved.capacity());
+              manifest.name.c_str(), timed.accelerator.c_str(), timed.reason.c_str(),
+              options.detector.options.threads, first.width, first.height, manifest.input_width,
+              manifest.input_height, options.iterations, kWarmUp);
+  if (at_a_time > 1) std::printf(", %zu at a time", at_a_time);
   std::printf("\n\n");
   std::printf("%-12s%10s%10s%10s   ms\n", "stage", "p50", "p95", "p99");
   for (const auto& [name, samples] : stages) {
-    std::printf("%-12s%10.3f%10.3f%10.3f\n", name, samples.percentile(50), samples.percentile(95),
-                samples.percentile(99));
+    std::printf("%-12s%10.3f%10.3f%10.3f\n", name, samples->percentile(50), samples->percentile(95),
+                samples->percentile(99));
   }
   std::printf("\n%.1f frames/s\n", frames_per_second);
 }
@@ -208,7 +263,7 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Times the stages of the detector, one frame after the other (with --dla both, one a core): "
       "p50, p95 and p99 of preprocess, infer, decode and their total. Reading pictures is not "
-      "timed.\n"
+      "timed. A bundle of a network that detects nothing (decode classify or raw) has no decode.\n"
       "Exit code: 0 good; 2 a bundle, picture or option is bad.",
       "unina-bench");
   app.set_version_flag("--version", UNINA_VERSION);

@@ -1,7 +1,7 @@
 #include "unina/interleaved_detector.h"
 
+#include "one_a_core.h"
 #include "turns.h"
-#include "unina/error.h"
 
 namespace unina {
 
@@ -10,26 +10,10 @@ class InterleavedDetector::Lanes : public Turns<ImageView, Answer> {
   using Turns::Turns;
 };
 
-namespace {
-
-bool runs_on_one_core(const std::string& accelerator) {
-  return accelerator == "cudla-hybrid" || accelerator == "cudla-standalone";
-}
-
-}  // namespace
-
 std::vector<std::unique_ptr<Detector>> make_detectors(const std::string& bundle,
                                                       const DetectorOptions& options,
                                                       const std::vector<DlaOptions>& dla) {
-  if (dla.empty()) throw Error("no DLA core was named; expected at least one");
-  std::vector<std::unique_ptr<Detector>> detectors;
-  for (const DlaOptions& one : dla) {
-    DetectorOptions own = options;
-    own.dla = one;
-    detectors.push_back(std::make_unique<Detector>(bundle, own));
-    if (!runs_on_one_core(detectors.front()->accelerator_name())) break;
-  }
-  return detectors;
+  return one_a_core<Detector>(bundle, options, dla);
 }
 
 InterleavedDetector::InterleavedDetector(const std::string& bundle, const DetectorOptions& options,

@@ -88,3 +88,41 @@ def test_both_programs_have_the_same_flags_for_the_accelerator() -> None:
     assert flags("unina-bench") == flags("unina-detector")
     named = set(re.findall(r"^ *(--[a-z-]+)", flags("unina-bench"), flags=re.MULTILINE))
     assert {"--accelerator", "--dla", "--dla-loadable", "--dla-timeout-ms", "--engine", "--engine-on"} <= named
+
+
+def network_of(bundle: TinyBundle, decode: str) -> TinyBundle:
+    """The same network as one that detects nothing of ours (docs/bundle.md, "Schema 2")."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        for key in ("levels", "reg_max", "thresholds", "max_detections"):
+            del manifest[key]
+        manifest.update(schema=2, decode=decode)
+
+    bundle.rewrite(change)
+    return bundle
+
+
+def test_a_network_that_detects_nothing_is_timed_up_to_its_maps(bundle: TinyBundle, loadable: Path, dla: Dla) -> None:
+    network_of(bundle, "raw")
+    on_host = report(bundle, "--samples")
+    assert (on_host["bundle"], on_host["accelerator"], on_host["input_size"]) == ("tiny", "host", [64, 32])
+    stages = on_host["stages"]
+    assert list(stages) == ["preprocess", "infer", "total"]
+    sums = [a + b for a, b in zip(*(stages[name]["samples_ms"] for name in ("preprocess", "infer")), strict=True)]
+    assert stages["total"]["samples_ms"] == pytest.approx(sums) and min(sums) > 0
+    table = run("unina-bench", "--bundle", bundle.path, "--iterations", "1").stdout
+    assert "infer" in table and "decode" not in table
+    dla.plug_in()
+    both = report(bundle, "--dla", "both", "--dla-loadable", loadable)
+    assert (both["accelerator"], both["at_a_time"]) == ("cudla-hybrid", 2)
+    seen = dla.report()
+    assert (seen.live, seen.violations) == ("", "")
+    assert (seen.calls["cudlaCreateDevice"], seen.calls["cudlaSubmitTask"]) == (2, WARM_UP + ITERATIONS)
+
+
+def test_what_only_a_detector_has_is_refused_for_a_network(bundle: TinyBundle) -> None:
+    network_of(bundle, "raw")
+    arguments = ("--bundle", bundle.path, "--iterations", "1")
+    assert "detects nothing" in refuse("unina-bench", *arguments, "--score-threshold", "0.5")
+    assert "detects nothing" in refuse("unina-bench", *arguments, "--overhead")
+    assert "its decode is raw" in refuse("unina-detector", "--bundle", bundle.path, "--source", "images:.")
