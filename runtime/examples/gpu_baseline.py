@@ -1,12 +1,13 @@
 """What the GPU makes of a bundle, to hold the DLA against: times, and detections that unina-eval scores.
 
 On a Jetson:       python3 gpu_baseline.py cones.unina pictures found.jsonl --precision fp32
-On a workstation:  unina-eval found.jsonl --data data.yaml
+On a workstation:  unina-eval cones.unina --detections found.jsonl --data data.yaml
 
 The first run builds the engine beside the output, which takes minutes.
 """
 
 import argparse
+import hashlib
 import json
 import statistics
 from pathlib import Path
@@ -30,6 +31,16 @@ def main() -> None:
     engine = options.output.with_suffix(f".{options.precision}.engine")
     if not engine.exists():
         build_engine(Bundle(options.bundle), engine, precision=options.precision)
+    manifest = Bundle(options.bundle).manifest
+    run = {
+        "bundle": manifest["name"],
+        "manifest_sha256": hashlib.sha256((options.bundle / "manifest.json").read_bytes()).hexdigest(),
+        "accelerator": f"tensorrt {options.precision}",
+        "classes": manifest["classes"],
+        "input": {side: manifest["input"][side] for side in ("width", "height")},
+        "thresholds": [EVERYTHING] * len(manifest["classes"]),
+        "max_detections": manifest["max_detections"],
+    }
     times: list[dict[str, float]] = []
     with Detector(options.bundle, engine, EVERYTHING) as detector, options.output.open("w") as output:
         for frame, path in enumerate(sorted(options.pictures.iterdir())):
@@ -42,6 +53,7 @@ def main() -> None:
             line = {
                 **{"schema": 1, "frame": frame, "source": path.name},
                 **{"width": picture.shape[1], "height": picture.shape[0], "latency_ms": detector.times},
+                "run": run,
                 "detections": [
                     {"class": detector.classes[c], "class_id": int(c), "score": float(score), "box": box.tolist()}
                     for box, score, c in zip(found.boxes, found.scores, found.classes, strict=True)

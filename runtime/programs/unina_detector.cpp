@@ -110,6 +110,7 @@ void detect(const Options& options) {
   std::optional<OutputDirectory> pictures;
   if (!options.annotate.empty()) pictures.emplace(options.annotate);
   const Annotator annotator(detector.manifest().classes);
+  const DetectionRun run = DetectionRun::of(detector);
 
   Samples read, preprocess, infer, decode;
   std::size_t frames = 0;
@@ -120,8 +121,7 @@ void detect(const Options& options) {
     const auto& [frame, read_ms] = under_way.front();
     const Answer& answer = interleaved.take();
     const StageTimes& times = answer.times;
-    records.write_line(
-        json_line(frames, frame, read_ms, times, answer.detections, detector.manifest().classes));
+    records.write_line(json_line(run, frames, frame, read_ms, times, answer.detections));
     if (pictures) {
       write_picture(pictures->place(annotated_name(frame, frames)),
                     annotator.draw(frame.image, answer.detections));

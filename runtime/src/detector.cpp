@@ -32,9 +32,9 @@ void Detector::prepare(std::optional<float> score_threshold) {
     formats.push_back({level.stride, classes.format, boxes.format});
     maps_.push_back({classes.data, boxes.data});
   }
-  DecodeSpec spec{expected.reg_max, expected.thresholds, expected.max_detections};
-  if (score_threshold) spec.thresholds.assign(expected.classes.size(), *score_threshold);
-  decoder_.emplace(spec, formats);
+  thresholds_ = expected.thresholds;
+  if (score_threshold) thresholds_.assign(expected.classes.size(), *score_threshold);
+  decoder_.emplace(DecodeSpec{expected.reg_max, thresholds_, expected.max_detections}, formats);
 }
 
 Detections Detector::detect(const ImageView& image) {

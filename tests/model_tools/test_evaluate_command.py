@@ -295,7 +295,7 @@ def test_bad_input_is_one_line(
         ('{"schema": 2, "source": "a", "detections": []}\n', "schema 2, not 1"),
         ('{"schema": 1, "source": "a", "detections": []}\n' * 2, "broken.jsonl:2: a second line for a"),
         ('{"schema": 1, "source": "a", "detections": []}\n', "no line for the picture images/val/field_1.png"),
-        (one_line('{"class": "b", "class_id": 0, "score": NaN, "box": [0, 0, 1, 1]}'), "a number that is none"),
+        (one_line('{"class": "b", "class_id": 0, "score": NaN, "box": [0, 0, 1, 1]}'), "a score lies between"),
         (one_line('{"class": "b", "class_id": 0, "score": 1, "box": [0, 0, 1]}'), "not a line of detections"),
         (one_line(f"{FINE}, {FINE.replace('blue', 'red')}"), "class_id 0 is red here and blue above"),
     ):

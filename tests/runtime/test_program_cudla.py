@@ -37,7 +37,7 @@ def records(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     for line in lines:
-        del line["latency_ms"]
+        del line["latency_ms"], line["run"]["accelerator"]
     return lines
 
 
@@ -53,6 +53,8 @@ def test_a_machine_with_a_dla_runs_on_it_and_says_so(
     dla.plug_in()
     on_dla = run("unina-detector", *arguments, "--dla-loadable", loadable)
     assert "on cudla-hybrid (a loadable for DLA core 0)" in on_dla.stderr
+    made_by = {json.loads(line)["run"]["accelerator"] for line in on_dla.stdout.splitlines()}
+    assert made_by == {"cudla-hybrid"}
     assert records(on_dla) == records(without) == records(without_library)
     assert any(line["detections"] for line in records(on_dla))
     report = dla.report()

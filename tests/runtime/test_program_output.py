@@ -1,5 +1,6 @@
 """What unina-detector and unina-bench write: the documented lines, the same detections as in Python, drawn pictures."""
 
+import hashlib
 import json
 import os
 import signal
@@ -30,7 +31,7 @@ def frames(tmp_path: Path) -> Path:
 
 def assert_documented(line: dict[str, Any], number: int, source: str) -> None:
     """docs/bundle.md, "Detections as JSON Lines"."""
-    assert list(line) == ["schema", "frame", "source", "width", "height", "latency_ms", "detections"]
+    assert list(line) == ["schema", "frame", "source", "width", "height", "latency_ms", "run", "detections"]
     assert (line["schema"], line["frame"], line["source"]) == (1, number, source)
     assert list(line["latency_ms"]) == ["read", "preprocess", "infer", "decode"]
     assert all(value >= 0 for value in line["latency_ms"].values())
@@ -61,6 +62,22 @@ def test_lines_hold_what_python_detects_bit_for_bit(tmp_path: Path, bundle: Tiny
         np.testing.assert_array_equal(np.float32([one["score"] for one in line["detections"]]), found.scores)
         np.testing.assert_array_equal(np.float32([one["box"] for one in line["detections"]]), found.boxes)
         assert [one["class_id"] for one in line["detections"]] == list(found.classes)
+
+
+@pytest.mark.parametrize("threshold", [None, 0.005])
+def test_every_line_says_what_made_it(bundle: TinyBundle, frames: Path, threshold: float | None) -> None:
+    words = [] if threshold is None else ["--score-threshold", threshold]
+    done = run("unina-detector", "--bundle", bundle.path, "--source", f"images:{frames}", *words)
+    wanted = {
+        "bundle": "tiny",
+        "manifest_sha256": hashlib.sha256((bundle.path / "manifest.json").read_bytes()).hexdigest(),
+        "accelerator": "host",
+        "classes": list(CLASSES),
+        "input": {"width": 64, "height": 32},
+        "thresholds": [0.9, 0.8] if threshold is None else [threshold] * 2,
+        "max_detections": 300,
+    }
+    assert [json.loads(line)["run"] for line in done.stdout.splitlines()] == [wanted] * 5
 
 
 def test_standard_output_is_the_default(bundle: TinyBundle, frames: Path) -> None:

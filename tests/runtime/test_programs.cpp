@@ -125,12 +125,15 @@ TEST(Overhead, AMeasurementThatFailsHalfwayEnds) {
 TEST(JsonLine, FloatsAreShortAndExactAndNamesAreUtf8) {
   const unina::Frame frame{"bad \xff name", {nullptr, 10, 20, 30}};
   const unina::Detections found = {{{0.1f, 1.0f / 3, 2, 1e-7f}, 0.91f, 1}};
-  const std::string line = unina::json_line(7, frame, 1.23456, {}, found, {"a", "b"});
+  const std::string line =
+      unina::json_line({"tiny", "00", "host", {"a", "b"}, 64, 32, {0.3f, 0.005f}, 300}, 7, frame,
+                       1.23456, {}, found);
   EXPECT_NE(line.find("\"score\":0.91,"), std::string::npos) << line;
   EXPECT_NE(line.find("\"read\":1.235,"), std::string::npos) << line;
   const auto parsed = nlohmann::json::parse(line);
   EXPECT_EQ(parsed["detections"][0]["box"][1].get<float>(), 1.0f / 3);
   EXPECT_EQ(parsed["detections"][0]["box"][3].get<float>(), 1e-7f);
+  EXPECT_NE(line.find("\"thresholds\":[0.3,0.005],"), std::string::npos) << line;
   EXPECT_EQ(parsed["source"], "bad \xEF\xBF\xBD name");
 }
 

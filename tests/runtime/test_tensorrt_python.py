@@ -297,6 +297,7 @@ def test_the_example_builds_an_engine_once_and_writes_lines_as_unina_detector_do
     ours = [json.loads(line) for line in output.read_text().splitlines()]
     for mine, expected in zip(ours, theirs, strict=True):
         assert set(mine) == set(expected) and mine["source"] == Path(expected["source"]).name
+        assert mine["run"] == expected["run"] | {"accelerator": "tensorrt fp16"}
         found, wanted = mine["detections"], expected["detections"]
         assert wanted and [set(one) for one in found] == [set(one) for one in wanted]
         assert [one["class"] for one in found] == [one["class"] for one in wanted]

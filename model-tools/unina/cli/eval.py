@@ -22,6 +22,8 @@ examples:
       the difference of mAP50 with its 95 % interval, by paired bootstrap over the pictures
   unina-eval cones.unina --data cones/data.yaml --stages host --rounding all --pointwise all
       how much hangs on what the DLA's documents leave open: the accuracy as a band over four modes
+  unina-eval cones.unina --detections dla.jsonl --data cones/data.yaml
+      what a Jetson found in the pictures of val, as one more stage after the integer engine
   unina-eval a.jsonl --data cones/data.yaml --against b.jsonl
       the same from detections that --save-detections or unina-detector wrote
 What each figure means: docs/evaluation.md."""
@@ -45,7 +47,13 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", type=Path, help="NAME.unina, checkpoint.pt, a run folder of unina-train, or detections as JSON Lines")
+    add(
+        "model",
+        type=Path,
+        nargs="?",
+        help="NAME.unina, checkpoint.pt, a run folder of unina-train, or detections as JSON Lines. With --detections "
+        "the bundle that made them, or none",
+    )
     add("--data", type=Path, required=True, help="a labelled data set (docs/data.md)")
     add("--split", default="val", help="of the data set (default: val)")
     add(
@@ -72,6 +80,15 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="MODE,…",
         help="of the stage host between accumulator and int8: fp32 (default), fp19 (emulates what is known of the "
         "DLA; not bit-exact with it) or all",
+    )
+    add(
+        "--detections",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.jsonl",
+        help="what unina-detector --output wrote on a device, at --score-threshold 0.005, in all pictures of the "
+        "split: a stage after the model's own. Repeat it for several accelerators",
     )
     add("--checkpoint", type=Path, help="that a bundle came from, for its stages torch and fused")
     add(

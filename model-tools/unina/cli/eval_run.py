@@ -1,6 +1,7 @@
 """What `unina-eval` does once its command line is understood: score, compare, write and print."""
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from unina.dla.estimate import Estimate, estimate
 from unina.dla.network import read_network
 from unina.evaluate.band import CAVEAT, Band, band
 from unina.evaluate.bootstrap import Difference, paired_bootstrap
+from unina.evaluate.device import with_device
 from unina.evaluate.figures import fraction, rows
 from unina.evaluate.jsonl import detections_line, source_name
 from unina.evaluate.session import Answer, Question, answers, cone_free_pictures, table_of
@@ -50,18 +52,17 @@ def run(options: argparse.Namespace) -> int:
         options.groups,
         options.nms,
     )
-    size = options.input_size
-    subject = open_subject(options.model, root, checkpoint=options.checkpoint, input_size=size, exporter=exported_forms)
-    if options.rounding or options.pointwise:
-        subject = subject.emulating(options.rounding or (), options.pointwise or ())
+    subject = _subject(options, question, root)
     stages = subject.chosen(options.stages)
     classes = question.classes(subject)
-    other = open_subject(options.against, root, input_size=size) if options.against else None
+    other = open_subject(options.against, root, input_size=options.input_size) if options.against else None
     if other is not None and other.emulate is not None and subject.emulated:
         other = other.emulating(options.rounding or (), options.pointwise or ())
     say = Console(stderr=True)
     for note in classes.notes:
         say.print(f"classes: {note}", highlight=False, markup=False)
+    for note in subject.notes:
+        say.print(f"warning: {note}", highlight=False, markup=False, soft_wrap=True)
     if ALL in (options.stages or ()) and TINYGRAD in subject.stages and TINYGRAD not in stages:
         say.print(f"stage tinygrad left out: {missing()}", highlight=False, markup=False, soft_wrap=True)
 
@@ -76,13 +77,15 @@ def run(options: argparse.Namespace) -> int:
     if options.report:
         from unina.evaluate.report import write_report  # noqa: PLC0415 (matplotlib takes a second)
 
-        title = f"{options.model.name} on {options.split}"
+        title = f"{subject.path.name} on {options.split}"
         write_report(
             options.report, last.scored, last.summary, title=title, stages=by_stage, accuracy_band=accuracy_band
         )
 
     expected = dla_estimate(subject)
     result = {stage: one.summary.to_json() for stage, one in given.items()}
+    for stage, saved in subject.devices.items():
+        result[stage]["detections"] = {"file": str(saved.path), "run": saved.run and dataclasses.asdict(saved.run)}
     for row in by_stage:
         result[row.stage]["estimated_ms"] = None if expected is None else round(expected.latency_ms, 3)
         result[row.stage]["beside"] = row.to_json()
@@ -119,6 +122,28 @@ def run(options: argparse.Namespace) -> int:
     if short:
         print(f"unina-eval: mAP50 of {', '.join(short)} is below {options.require:g}", file=sys.stderr)
     return 1 if short else 0
+
+
+def _subject(options: argparse.Namespace, question: Question, root: Path) -> Subject:
+    """What is scored: the model, what devices said of it, or both."""
+    if options.model is None:
+        if not options.detections:
+            raise ValueError("give a model, or --detections of unina-detector")
+        of_model = ("stages", "rounding", "pointwise", "checkpoint", "input_size")
+        for name in of_model:
+            if getattr(options, name):
+                raise ValueError(f"--{name.replace('_', '-')} goes with a model; give the bundle, or leave it out")
+        subject = None
+    else:
+        subject = open_subject(
+            options.model, root, checkpoint=options.checkpoint, input_size=options.input_size, exporter=exported_forms
+        )
+        if options.rounding or options.pointwise:
+            subject = subject.emulating(options.rounding or (), options.pointwise or ())
+    if options.detections:
+        subject = with_device(subject, options.detections, dict(_pictures(question)), root)
+    assert subject is not None
+    return subject
 
 
 def _run_stages(question: Question, subject: Subject, stages: Sequence[str], say: Console) -> dict[str, Answer]:
@@ -230,13 +255,17 @@ def sentence(title: str, other: Path, difference: Difference) -> str:
     )
 
 
-def _lines(question: Question, subject: Subject, last: Answer, root: Path) -> str:
+def _pictures(question: Question) -> list[tuple[Path, tuple[int, int]]]:
+    """Those of the split, then those without a cone; with the height and width of each."""
     pictures = [(sample.image, (sample.height, sample.width)) for sample in question.samples]
-    pictures += [(image, image_size(image)[::-1]) for image in question.negatives]
+    return pictures + [(image, image_size(image)[::-1]) for image in question.negatives]
+
+
+def _lines(question: Question, subject: Subject, last: Answer, root: Path) -> str:
     lines = [
         detections_line(frame, source_name(image, root), (height, width), found, subject.classes)
         for frame, ((image, (height, width)), found) in enumerate(
-            zip(pictures, (*last.samples, *last.negatives), strict=True)
+            zip(_pictures(question), (*last.samples, *last.negatives), strict=True)
         )
     ]
     return "".join(line + "\n" for line in lines)

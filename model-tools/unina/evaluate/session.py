@@ -101,7 +101,7 @@ def answers(
     classes = question.classes(subject)
     ready: dict[str, PictureStage] = {stage: subject.stages[stage]() for stage in stages}
     pictures = (*(sample.image for sample in question.samples), *question.negatives)
-    seen = observe(ready, beside(stages, tuple(subject.emulated)), pictures, advance)
+    seen = observe(ready, beside(stages, subject.siblings), pictures, advance)
     return {
         stage: _scored(question, subject, classes, seen.detections[stage], seen.maps.get(stage, ())) for stage in stages
     }
@@ -113,7 +113,7 @@ def table_of(question: Question, subject: Subject, given: Mapping[str, Answer]) 
     Boxes are compared above one score a class for all stages: the manifest's, or without a bundle those that the first
     stage recommends.
     """
-    compared = beside(tuple(given), tuple(subject.emulated))
+    compared = beside(tuple(given), subject.siblings)
     thresholds = subject.thresholds or _recommended(question.classes(subject), next(iter(given.values())).summary)
     return stage_rows(
         {stage: one.summary for stage, one in given.items()},

@@ -14,10 +14,10 @@ from unina_runtime import Detections
 HEADS = ("stage", "mAP50", "mAP50-95", "points", "max |Δ|", "of largest", "dB", "worst map", "boxes kept, %")
 """Of the columns of `StageRow.cells`."""
 CAPTION = (
-    "Each stage beside the one before it, modes of host beside the one before them all. points: of mAP50-95 gained. "
-    "max |Δ|, its share of the largest value, dB: the raw maps, of the output that differs most for its size; beside "
-    "integers, within what they can hold. boxes kept: those of the stage before that this one has too ⇄ the other way "
-    "round; same class, IoU ≥ 0.9."
+    "Each stage beside the one before it, modes of host and devices beside the one before them all. points: of "
+    "mAP50-95 gained. max |Δ|, its share of the largest value, dB: the raw maps, of the output that differs most for "
+    "its size; beside integers, within what they can hold. boxes kept: those of the stage before that this one has too "
+    "⇄ the other way round; same class, IoU ≥ 0.9."
 )
 
 
@@ -119,8 +119,8 @@ def stage_rows(
 def beside(stages: Sequence[str], modes: Sequence[str] = ()) -> dict[str, str]:
     """With which stage each is compared: the one before it.
 
-    `modes` are forms of one stage: they are all compared with the last stage that is none of them, so that each says
-    what its arithmetic costs; without such a stage with the first mode.
+    `modes` are forms of one stage (of host's arithmetic, or of the device): they are all compared with the last stage
+    that is none of them, so that each says what it costs; without such a stage with the first mode.
     """
     result: dict[str, str] = {}
     anchor: str | None = None

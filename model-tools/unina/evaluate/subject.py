@@ -9,8 +9,9 @@ from pathlib import Path
 
 from unina.data import read_image
 from unina.evaluate.arithmetic import OWN, POINTWISES, ROUNDINGS, Arithmetic, modes
-from unina.evaluate.jsonl import read_detections
+from unina.evaluate.jsonl import SavedDetections, read_detections
 from unina.evaluate.stages import (
+    SCORE_FLOOR,
     Head,
     HostStage,
     NetworkStage,
@@ -30,6 +31,8 @@ TORCH, FUSED, ONNX, TINYGRAD, QDQ, HOST = "torch", "fused", "onnx", "tinygrad", 
 """As trained, every block one convolution, exported, the same on another runtime, with Q/DQ, on the integer engine."""
 STAGES = (TORCH, FUSED, ONNX, TINYGRAD, QDQ, HOST)
 """In the order in which a network passes through them."""
+DEVICE = "device"
+"""Begins the name of a stage that was not computed here."""
 ALL = "all"
 
 
@@ -72,16 +75,25 @@ class Subject:
     """of the stage host"""
     emulated: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """stages that stand for host, with the mode of each (`emulating`)"""
+    devices: Mapping[str, SavedDetections] = dataclasses.field(default_factory=dict)
+    """stages that were computed elsewhere, with what was said there (`device.with_device`)"""
+    notes: tuple[str, ...] = ()
+    """what whoever reads the figures has to know"""
+
+    @property
+    def siblings(self) -> tuple[str, ...]:
+        """Stages that are several forms of one: modes of host, and devices."""
+        return (*(self.emulated if len(self.emulated) > 1 else ()), *self.devices)
 
     def chosen(self, names: tuple[str, ...] | None) -> tuple[str, ...]:
-        """The named stages, each once, or the default ones; `all`: every one that can run here.
+        """The named stages, each once, and those of devices, or the default ones; `all`: every one that can run here.
 
         Raises ValueError for one that the subject lacks.
         """
         if names and ALL in names:
             able = (name for name in STAGES if name in self.stages or (name == HOST and self.emulated))
             names = tuple(name for name in able if name != TINYGRAD or not missing()) or self.default_stages
-        names = tuple(dict.fromkeys(names)) if names else None
+        names = tuple(dict.fromkeys((*names, *self.devices))) if names else None
         if names and self.emulated:
             if HOST not in names:
                 raise ValueError("--rounding and --pointwise are modes of the stage host; name it in --stages")
@@ -237,7 +249,15 @@ def _checkpoint(path: Path, input_size: tuple[int, int] | None, exporter: Export
 def _saved(path: Path, root: Path, input_size: tuple[int, int] | None) -> Subject:
     saved = read_detections(path)
     stages: dict[str, Callable[[], PictureStage]] = {"saved": lambda: lambda image: Observation(saved.of(image, root))}
-    return Subject(path, saved.names, input_size, stages, ("saved",), may_lack_classes=True)
+    run, notes = saved.run, tuple[str, ...]()
+    if run is not None:
+        input_size = input_size or run.input_size
+        if not max(run.thresholds) <= SCORE_FLOOR:
+            notes = (
+                f"{path} holds nothing below a score of {max(run.thresholds):g} of some class: mAP lacks the tail of "
+                f"its curve; unina-detector --score-threshold {SCORE_FLOOR:g} writes it",
+            )
+    return Subject(path, saved.names, input_size, stages, ("saved",), may_lack_classes=saved.run is None, notes=notes)
 
 
 def _of_file(stage: NetworkStage) -> PictureStage:

@@ -41,6 +41,8 @@ class Detector {
 
   const Bundle& bundle() const { return network_.bundle(); }
   const Manifest& manifest() const { return network_.manifest(); }
+  // The score that a detection of each class must reach.
+  const std::vector<float>& thresholds() const { return thresholds_; }
   std::string accelerator_name() const { return network_.accelerator_name(); }
   // Why this accelerator, and what the better ones lack.
   const std::string& accelerator_reason() const { return network_.accelerator_reason(); }
@@ -50,6 +52,7 @@ class Detector {
 
   Network network_;
   std::vector<LevelMaps> maps_;  // in the accelerator's output buffers
+  std::vector<float> thresholds_;
   std::optional<Decoder> decoder_;
   StageTimes times_;
 };
