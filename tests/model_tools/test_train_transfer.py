@@ -42,6 +42,13 @@ def test_class_rows_are_taken_by_name_and_the_rest_stays(tmp_path: Path) -> None
     assert torch.equal(target.backbone.stem.conv3.weight, source.backbone.stem.conv3.weight)
 
 
+def test_the_weights_that_ship_are_a_start(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[2] / "model-tools" / "weights" / "cones.pt"
+    target = Detector(ModelSpec(backbone="b1", input_height=640, input_width=640), 2, ("yellow_cone", "own_cone"))
+    taken = take_weights(target, shipped)
+    assert taken.taken == taken.total and taken.classes == ("yellow_cone",)
+
+
 def test_weights_of_another_shape_are_left_and_counted(tmp_path: Path) -> None:
     source = donor(tmp_path / "other.pt", ("blue",), reg_max=1)
     target = Detector(ModelSpec(input_height=96, input_width=96), 1, ("blue",))

@@ -51,7 +51,7 @@ def take_weights(model: Detector, path: Path) -> Transfer:
         if given is None:
             continue
         if name in outputs and given.shape[1:] == tensor.shape[1:]:
-            tensor[rows] = given[source_rows]
+            tensor[rows] = given[source_rows].to(tensor.dtype)  # weights that ship are float16
             taken += bool(shared)
         elif name not in outputs and given.shape == tensor.shape:
             tensor.copy_(given)
