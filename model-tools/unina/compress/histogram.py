@@ -37,6 +37,9 @@ def entropy_threshold(counts: Counts, amax: float) -> float:
     Args:
         counts: `BINS` counts over [0, amax], not all zero.
         amax: the largest magnitude, upper edge of the last bin.
+
+    Raises:
+        ValueError: another number of bins, or no count.
     """
     if counts.shape != (BINS,) or counts.sum() == 0:
         raise ValueError(f"a histogram of {BINS} bins with at least one count is needed")

@@ -17,7 +17,8 @@ from unina.evaluate import centred
 class Preprocessing(Protocol):
     """What makes the network's picture: a Head, or a PictureInput."""
 
-    def pixels(self, image: npt.NDArray[np.uint8], /) -> tuple[npt.NDArray[np.uint8], Any]: ...
+    def pixels(self, image: npt.NDArray[np.uint8], /) -> tuple[npt.NDArray[np.uint8], Any]:
+        """uint8 H×W×3 BGR to uint8 h×w×3 in the network's colour order, and where the picture lies in it."""
 
 
 @dataclass(frozen=True)

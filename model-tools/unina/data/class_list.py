@@ -30,7 +30,8 @@ def class_list(
     Args:
         titles: in the order of the file, each once.
         ignored: those among them whose boxes count neither way.
-        path, line: of the list, for the faults.
+        path: file of the list, for the faults.
+        line: of the list in it, from 1; None: it has none.
         faults: added to: a group of classes that don't exist, a list that leaves no class.
     """
     names = tuple(title for title in titles if title not in ignored and ANY not in title)

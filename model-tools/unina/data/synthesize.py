@@ -49,9 +49,12 @@ def synthesize(
 
     Args:
         output: folder to make; it appears only when all is written.
-        train, val, test: pictures a split.
+        train: pictures of the split train.
+        val: pictures of the split val.
+        test: pictures of the split test.
         seed: of everything random.
-        width, height: of the pictures, pixels.
+        width: of the pictures, pixels.
+        height: of the pictures, pixels.
         workers: processes.
         force: replace a folder that is there.
         backdrops: folder of photographs without cones; parts of them stand behind the track in some of the pictures.

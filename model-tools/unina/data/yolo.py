@@ -108,7 +108,8 @@ def format_labels(boxes: npt.NDArray[np.floating], classes: npt.NDArray[np.integ
     Args:
         boxes: N×4 (x0, y0, x1, y1) in pixels of a picture of `width` × `height`.
         classes: N class indices.
-        width, height: of the picture, pixels.
+        width: of the picture, pixels.
+        height: of the picture, pixels.
 
     Reading it back gives the same float32 pixels: a number has as many decimals as that takes, at least 7. (Only an
     edge nearer than 1e-4 px to the picture's, but not on it, may come back another float32, within 1e-10 px.)

@@ -53,6 +53,7 @@ class Target:
 
     @property
     def spread(self) -> float:
+        """What the form misses such a row by when its constants are right, in logarithms."""
         return LAYER_SPREAD if self.measurement.layer else NETWORK_SPREAD
 
     def ms(self, constants: DlaConstants) -> float:

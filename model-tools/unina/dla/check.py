@@ -80,6 +80,7 @@ class Report:
     """about the network as a whole"""
 
     def count(self, device: Device) -> int:
+        """How many nodes run there."""
         return sum(verdict.device is device for verdict in self.verdicts)
 
     @property

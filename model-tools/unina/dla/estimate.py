@@ -88,6 +88,7 @@ class Estimate:
 
     @property
     def latency_ms(self) -> float:
+        """The sum over all layers: one image, milliseconds."""
         return sum(layer.latency_ms for layer in self.layers)
 
     @property
@@ -104,10 +105,12 @@ class Estimate:
 
     @property
     def macs(self) -> int:
+        """The sum over all layers: multiplications of one image, without padding."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def dram_bytes(self) -> int:
+        """The sum over all layers: bytes read from and written to memory for one image."""
         return sum(layer.dram_bytes for layer in self.layers)
 
     @property
@@ -157,7 +160,10 @@ def estimate_plan(
     sparse: bool = False,
     fp16_layers: Collection[str] = (),
 ) -> Estimate:
-    """`estimate` for a network whose steps are known: many clocks or constants, one reading."""
+    """`estimate` for a network whose steps are known: many clocks or constants, one reading.
+
+    Raises ValueError for a batch below 1 or above `MAX_BATCH`.
+    """
     if not 1 <= batch <= MAX_BATCH:
         raise ValueError(f"batch: {batch}: must be a whole number from 1 to {MAX_BATCH}")
     written: dict[str, Precision] = {}
@@ -279,4 +285,5 @@ def map_bytes(one: Map, precision: Precision, constants: DlaConstants) -> int:
 
 
 def rounded_up(channels: int, atom: int) -> int:
+    """The next multiple of `atom`: what the DLA computes and stores for so many channels."""
     return -(-channels // atom) * atom

@@ -41,6 +41,7 @@ class Conv:
 
     @property
     def kernel(self) -> Pair:
+        """Height and width."""
         return self.weight.shape[2], self.weight.shape[3]
 
 
@@ -56,6 +57,8 @@ class Relu:
 
 @dataclass(frozen=True)
 class Add:
+    """The sum of two tensors of one shape."""
+
     name: str
     inputs: tuple[str, ...]
     output: str
@@ -72,6 +75,8 @@ class Concat:
 
 @dataclass(frozen=True)
 class MaxPool:
+    """The largest value in a window; `pads` are top, left, bottom, right."""
+
     name: str
     inputs: tuple[str, ...]
     output: str

@@ -32,14 +32,17 @@ class Convolution:
 
     @property
     def weights(self) -> int:
+        """How many it holds."""
         return self.inputs // self.groups * self.outputs * self.taps
 
     @property
     def macs(self) -> int:
+        """Multiplications of one image, without those on padding channels."""
         return self.cells * self.weights
 
     @property
     def depthwise(self) -> bool:
+        """Whether every channel is convolved by itself."""
         return self.groups > 1 and self.groups == self.inputs == self.outputs
 
 

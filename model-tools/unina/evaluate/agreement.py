@@ -29,7 +29,8 @@ def box_agreement(
     """Compares the detections of two stages, picture by picture.
 
     Args:
-        before, after: of the same pictures, in the same classes.
+        before: detections of a stage, a value a picture.
+        after: of the next stage, in the same pictures and classes.
         thresholds: one score a class; detections below it count in neither stage, as they would on the car.
     """
     kept = found = boxes_before = boxes = 0

@@ -122,7 +122,8 @@ def match(
     """Matches a split.
 
     Args:
-        truths, detections: of each picture, in scored classes.
+        truths: labels of each picture, in scored classes.
+        detections: of each picture, in scored classes.
         names: of the scored classes.
         input_size: rows and columns of the network's input, in whose pixels heights are given; None: the pictures'.
         any_class: a cone found as another class counts as found; there is one class then.

@@ -25,10 +25,12 @@ class Accuracy(Protocol):
     """What a row says of a stage by itself."""
 
     @property
-    def map50(self) -> float: ...
+    def map50(self) -> float:
+        """0 to 1."""
 
     @property
-    def map50_95(self) -> float: ...
+    def map50_95(self) -> float:
+        """0 to 1."""
 
 
 @dataclass(frozen=True)

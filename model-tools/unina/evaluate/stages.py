@@ -131,6 +131,7 @@ class TorchStage(NetworkStage):
         self._head = head or Head.of_deployed(module)
 
     def observe(self, image: Image) -> Observation:
+        """image: uint8 H×W×3 BGR."""
         pixels, placement = self._head.pixels(image)
         with torch.inference_mode():
             maps = self._module(torch.from_numpy(centred(pixels)))
@@ -159,6 +160,7 @@ class OnnxStage(NetworkStage):
         self._head, self._limits = head, maps.limits
 
     def observe(self, image: Image) -> Observation:
+        """image: uint8 H×W×3 BGR."""
         pixels, placement = self._head.pixels(image)
         maps = self._maps(centred(pixels))
         return Observation(self._head.detections(maps, placement), maps, self._limits)
@@ -180,6 +182,7 @@ class HostStage(NetworkStage):
         self._head = head
 
     def observe(self, image: Image) -> Observation:
+        """image: uint8 H×W×3 BGR; the maps come back dequantised, real = scale · int8."""
         pixels, placement = self._head.pixels(image)
         maps = self._maps(centred_int8(pixels))
         detections = self._head.detections(maps, placement, self._maps.scales)

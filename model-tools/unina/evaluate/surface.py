@@ -86,7 +86,10 @@ class Surface:
         return planes * height * self.row_bytes
 
     def pack(self, values: Int8) -> bytes:
-        """int8 C×H×W to the bytes of the buffer; what no channel or pixel fills is zero."""
+        """int8 C×H×W to the bytes of the buffer; what no channel or pixel fills is zero.
+
+        Raises ValueError for another shape or type.
+        """
         channels, height, width = self.shape
         if values.shape != self.shape or values.dtype != np.int8:
             raise ValueError(f"tensor {self.name} is int8 {self.shape}, not {values.dtype} {values.shape}")

@@ -34,6 +34,7 @@ class Step:
 
     @property
     def bias(self) -> npt.NDArray[np.float32]:
+        """Of a Conv: O."""
         return self.constants["bias"]
 
 

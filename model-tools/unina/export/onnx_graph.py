@@ -20,10 +20,12 @@ class DeploySpec(Protocol):
     """The part of a ModelSpec that the export reads."""
 
     @property
-    def input_height(self) -> int: ...
+    def input_height(self) -> int:
+        """Rows of the network's input."""
 
     @property
-    def input_width(self) -> int: ...
+    def input_width(self) -> int:
+        """Columns of the network's input."""
 
 
 class Deployed(Protocol):
@@ -32,7 +34,8 @@ class Deployed(Protocol):
     output_names: tuple[str, ...]
 
     @property
-    def spec(self) -> DeploySpec: ...
+    def spec(self) -> DeploySpec:
+        """What it was made of."""
 
 
 def export_onnx(deployed: Deployed) -> onnx.ModelProto:

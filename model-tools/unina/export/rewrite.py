@@ -31,6 +31,7 @@ def deploy_network(network: Network, outputs: Sequence[str]) -> DeployNetwork:
 
     Raises:
         RewriteError: an operator that neither runs in a deploy graph nor can become one that does.
+        ValueError: two outputs are the same tensor, or one is the picture itself.
     """
     draft = Draft(network, outputs)
     _refuse_unknown(draft)

@@ -1,4 +1,7 @@
-"""What treats every pixel alike: normalisation and arithmetic by channel, sums, activations."""
+"""What treats every pixel alike: normalisation and arithmetic by channel, sums, activations.
+
+Each function takes one node into the draft, and raises RewriteError where the node asks for more than it can become.
+"""
 
 from dataclasses import replace
 
@@ -10,6 +13,7 @@ from unina.export.rewrite_draft import Array, Draft, RewriteError
 
 
 def batch_norm(draft: Draft, node: Node) -> None:
+    """BatchNormalization with frozen statistics: `x · s / √(v + ε) + (b − m · s / √(v + ε))`, a channel."""
     scale, shift, mean, variance = (draft.constant(node, i, "statistics").astype(np.float64) for i in range(1, 5))
     factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
     _by_channel(draft, node, node.inputs[0], factor, shift - mean * factor)
@@ -98,10 +102,12 @@ def _select(draft: Draft, node: Node, output: str, chosen: range) -> None:
 
 
 def relu(draft: Draft, node: Node) -> None:
+    """Relu, as it is."""
     draft.step(node, "Relu", [draft.read(node)])
 
 
 def clip(draft: Draft, node: Node) -> None:
+    """Clip from 0 to a constant (ReLU6); without an upper end it is a Relu."""
     least, most = (_bound(draft, node, name, at) for name, at in (("min", 1), ("max", 2)))
     if least != 0 or (most is not None and most <= 0):
         raise RewriteError(node, f"clips to {least} … {most}; the DLA clips from 0 to something above")

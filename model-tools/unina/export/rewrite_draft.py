@@ -1,4 +1,7 @@
-"""A network on its way to a deploy graph: the steps so far, and what stands for each of its tensors."""
+"""A network on its way to a deploy graph: the steps so far, and what stands for each of its tensors.
+
+What is asked of a node that has something else raises RewriteError.
+"""
 
 import math
 from collections.abc import Sequence
@@ -49,6 +52,7 @@ class Draft:
                 self.readers[name] = self.readers.get(name, 0) + 1
 
     def at(self, tensor: str) -> str:
+        """What stands for a tensor of the network among the steps."""
         return self.same.get(tensor, tensor)
 
     def read(self, node: Node, position: int = 0) -> str:
@@ -74,21 +78,25 @@ class Draft:
         return full[0], full[1], full[2], full[3]
 
     def constant(self, node: Node, position: int, what: str) -> Array:
+        """The value of an input that must be a constant; `what` is its name in an error."""
         name = node.inputs[position] if position < len(node.inputs) else ""
         if name not in self.network.constants:
             raise RewriteError(node, f"its {what} is computed, and must be a constant")
         return self.network.constants[name]
 
     def number(self, node: Node, position: int, what: str) -> float:
+        """The value of an input that must be one constant number; `what` is its name in an error."""
         value = self.constant(node, position, what)
         if value.size != 1:
             raise RewriteError(node, f"its {what} is {value.size} numbers instead of one")
         return float(value.item())
 
     def add(self, step: Step) -> None:
+        """Takes a step, under the name of its output."""
         self.steps[step.output] = step
 
     def step(self, node: Node, op: str, inputs: Sequence[str], **attributes: Any) -> None:
+        """Takes a step that writes what the node writes."""
         self.add(Step(op, node.name, tuple(inputs), node.outputs[0], attributes))
 
     def padding(self, node: Node) -> tuple[str, tuple[int, ...]]:

@@ -1,4 +1,7 @@
-"""What moves values and changes none: concatenation, resizing, padding, reshaping."""
+"""What moves values and changes none: concatenation, resizing, padding, reshaping.
+
+Each function takes one node into the draft, and raises RewriteError where the node asks for more than it can become.
+"""
 
 import numpy as np
 from onnx import TensorProto
@@ -9,6 +12,7 @@ from unina.export.rewrite_draft import Draft, Flat, RewriteError
 
 
 def concat(draft: Draft, node: Node) -> None:
+    """Concat along the channels."""
     rank = len(draft.network.shape(node.outputs[0]) or ())
     if rank != 4 or node.attributes.get("axis", 0) % rank != 1:
         raise RewriteError(node, "joins something else than channels: let the network end before it (--outputs)")
@@ -16,6 +20,7 @@ def concat(draft: Draft, node: Node) -> None:
 
 
 def resize(draft: Draft, node: Node) -> None:
+    """Resize and Upsample that repeat every cell a whole number of times."""
     before, after = (draft.shape(name, node) for name in (node.inputs[0], node.outputs[0]))
     given = node.attributes
     corner = given.get("coordinate_transformation_mode", "half_pixel")
@@ -33,6 +38,7 @@ def resize(draft: Draft, node: Node) -> None:
 
 
 def pad(draft: Draft, node: Node) -> None:
+    """Pad with zeros around height and width, which the window after it takes over."""
     given = node.attributes.get("pads")
     pads = list(draft.constant(node, 1, "pads") if given is None else given)
     value = node.attributes.get("value", 0.0)
@@ -49,6 +55,7 @@ def pad(draft: Draft, node: Node) -> None:
 
 
 def reshape(draft: Draft, node: Node) -> None:
+    """Reshape, Flatten, Squeeze and Unsqueeze: of a 1×1 map nothing, of a larger one what a dense layer may read."""
     name, output = node.inputs[0], node.outputs[0]
     if name in draft.flat:
         flat = draft.flat[name]
@@ -67,12 +74,14 @@ def reshape(draft: Draft, node: Node) -> None:
 
 
 def cast(draft: Draft, node: Node) -> None:
+    """Cast between floats, which vanishes."""
     if node.attributes.get("to") not in {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}:
         raise RewriteError(node, "makes integers; let the network end before it (--outputs)")
     nothing(draft, node)
 
 
 def nothing(draft: Draft, node: Node) -> None:
+    """What changes no value at inference: Identity, Dropout."""
     name, output = node.inputs[0], node.outputs[0]
     if name in draft.flat:
         draft.flat[output] = draft.flat[name]

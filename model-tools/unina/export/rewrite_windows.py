@@ -1,4 +1,7 @@
-"""What slides a window over a map: convolutions, fully connected layers, pooling."""
+"""What slides a window over a map: convolutions, fully connected layers, pooling.
+
+Each function takes one node into the draft, and raises RewriteError where the node asks for more than it can become.
+"""
 
 import math
 
@@ -10,6 +13,7 @@ from unina.export.rewrite_draft import Draft, RewriteError
 
 
 def conv(draft: Draft, node: Node) -> None:
+    """Conv, with its own padding and that of a Pad before it."""
     weight = draft.constant(node, 1, "weight")
     bias = draft.constant(node, 2, "bias") if len(node.inputs) > 2 and node.inputs[2] else np.zeros(len(weight))
     if weight.ndim != 4:
@@ -58,6 +62,7 @@ def dense(draft: Draft, node: Node) -> None:
 
 
 def max_pool(draft: Draft, node: Node) -> None:
+    """MaxPool, without indices and dilation."""
     kernel, strides, pads = _window(draft, node)
     if len([name for name in node.outputs if name]) > 1 or any(d != 1 for d in node.attributes.get("dilations", ())):
         raise RewriteError(node, "with indices or dilation does not run on the DLA")
@@ -78,6 +83,7 @@ def _window(draft: Draft, node: Node) -> tuple[tuple[int, ...], tuple[int, ...],
 
 
 def average_pool(draft: Draft, node: Node) -> None:
+    """AveragePool: a depthwise convolution of equal weights."""
     kernel, strides, pads = _window(draft, node)
     if any(pads) and not node.attributes.get("count_include_pad"):
         raise RewriteError(node, "leaves its padding out of the average; use count_include_pad=1, or no padding")
@@ -86,10 +92,12 @@ def average_pool(draft: Draft, node: Node) -> None:
 
 
 def global_average(draft: Draft, node: Node) -> None:
+    """GlobalAveragePool: the same with a window as large as the map."""
     _average(draft, node, draft.read(node), draft.shape(node.inputs[0], node)[2:])
 
 
 def reduce_mean(draft: Draft, node: Node) -> None:
+    """ReduceMean over height and width: the same."""
     given = node.attributes.get("axes")
     axes = draft.constant(node, 1, "axes").tolist() if given is None and len(node.inputs) > 1 else given
     rank = len(draft.network.shape(node.inputs[0]) or ())

@@ -91,6 +91,7 @@ class QARepBlock(FusableBlock):
         return F.relu(self.bn(total))
 
     def equivalent(self) -> tuple[Tensor, Tensor]:
+        """Weight O×I×3×3 and bias O, float64: `g · (g₃ · w₃ + w₁ + 1)`, `g · b₃ + b` (arXiv 2212.01593, section 3)."""
         gain3, shift3 = affine_of(self.bn3)
         weight = self.conv3.weight.double() * gain3[:, None, None, None]
         pointwise = self.conv1.weight.double()
@@ -120,6 +121,7 @@ class RepBlock(FusableBlock):
         return F.relu(total)
 
     def equivalent(self) -> tuple[Tensor, Tensor]:
+        """Weight O×I×3×3 and bias O, float64: the sum of the branches' (arXiv 2101.03697, section 3.3)."""
         gain3, bias = affine_of(self.bn3)
         gain1, shift1 = affine_of(self.bn1)
         pointwise = self.conv1.weight.double() * gain1[:, None, None, None]
@@ -145,6 +147,7 @@ class PointwiseBlock(FusableBlock):
         return F.relu(self.bn(self.conv(x)))
 
     def equivalent(self) -> tuple[Tensor, Tensor]:
+        """Weight O×I×1×1 and bias O, float64."""
         gain, shift = affine_of(self.bn)
         return self.conv.weight.double() * gain[:, None, None, None], shift
 

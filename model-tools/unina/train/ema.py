@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights, its memory scaled to the run's length."""
+"""Exponential moving average of the weights, its memory scaled to the run's length (arXiv 1703.01780)."""
 
 import copy
 from typing import Generic, TypeVar

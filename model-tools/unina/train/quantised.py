@@ -123,7 +123,10 @@ class QuantisedDetector(nn.Module):
         return self
 
     def kernel(self, op: Conv) -> tuple[Tensor, Tensor]:
-        """Weight and bias of a convolution from the trained branches, float32."""
+        """Weight O×I×k×k and bias O of a convolution from the trained branches, float32.
+
+        Raises ValueError where the detector has no part of that name.
+        """
         path = op.weight_name.removesuffix(".weight").removesuffix(".conv")
         path = TRAINED_HEAD + path.removeprefix(HEAD) if path.startswith(HEAD) else path
         try:

@@ -1,4 +1,7 @@
-"""AdamW or SGD under a warm-up and a cosine; all that changes over a run is a function of the step alone."""
+"""AdamW or SGD under a warm-up and a cosine; all that changes over a run is a function of the step alone.
+
+AdamW: arXiv 1711.05101. Cosine: arXiv 1608.03983, without its restarts.
+"""
 
 import math
 from collections.abc import Sequence

@@ -155,7 +155,10 @@ class Trainer:
             self.find_scales(self.model)
 
     def find_scales(self, model: QuantisedDetector) -> None:
-        """The first scales, from the first crops of the run, of all processes."""
+        """The first scales, from the first crops of the run, of all processes.
+
+        Raises TrainingError where a tensor was zero all along.
+        """
         batches = -(-model.quantise.crops // self.spec.train.batch)
         for step in range(batches):
             model.observe(on_device(self.loader.batch(step), self.processes.device).x)
@@ -211,7 +214,10 @@ class Trainer:
         return Result(self.output / CHECKPOINT, metrics, progress.step, images, progress.seconds, scored)
 
     def train_step(self, batch: Batch) -> list[float]:
-        """One optimiser step; returns what `Progress.sums` adds up, of all processes."""
+        """One optimiser step; returns what `Progress.sums` adds up, of all processes.
+
+        Raises TrainingError where loss or gradient is no number; the weights are still those before.
+        """
         train, progress, processes = self.spec.train, self.progress, self.processes
         lr = lr_at(progress.step, train)
         for group in self.optimizer.param_groups:
@@ -359,7 +365,10 @@ class Trainer:
         save_checkpoint(self.output / name, average, info, {} if name == BEST else training, scales, self.masks)
 
     def restore(self) -> None:
-        """Takes up the run in the folder where it stopped."""
+        """Takes up the run in the folder where it stopped.
+
+        Raises TrainingError where it was another spec or data set, or cannot be read.
+        """
         path = self.output / CHECKPOINT
         try:
             payload = read_payload(path)

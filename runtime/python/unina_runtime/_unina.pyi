@@ -14,30 +14,42 @@ class UninaError(ValueError):
 class Placement:
     """Where the resized picture lies inside the network's input (docs/bundle.md, "Letterbox")."""
 
-    def __init__(
-        self, *, left: int, top: int, width: int, height: int, source_width: int, source_height: int
-    ) -> None: ...
+    def __init__(self, *, left: int, top: int, width: int, height: int, source_width: int, source_height: int) -> None:
+        """All in pixels. Raises UninaError for a side below 1."""
+
     @staticmethod
     def fit(source_width: int, source_height: int, input_width: int, input_height: int) -> Placement:
         """The largest picture of the source's shape that fits into the input, centred."""
 
     @property
-    def left(self) -> int: ...
+    def left(self) -> int:
+        """Columns of the input before the picture."""
+
     @property
-    def top(self) -> int: ...
+    def top(self) -> int:
+        """Rows of the input above the picture."""
+
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """Of the resized picture."""
+
     @property
-    def height(self) -> int: ...
+    def height(self) -> int:
+        """Of the resized picture."""
+
     @property
-    def source_width(self) -> int: ...
+    def source_width(self) -> int:
+        """Of the picture before it was resized."""
+
     @property
-    def source_height(self) -> int: ...
+    def source_height(self) -> int:
+        """Of the picture before it was resized."""
+
     def to_input(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """N×4 boxes from source to input pixels; nothing is clipped."""
+        """N×4 boxes from source to input pixels; nothing is clipped. Raises UninaError for another shape."""
 
     def to_source(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """N×4 boxes from input to source pixels, clipped to the source picture."""
+        """N×4 boxes from input to source pixels, clipped to the source picture. Raises UninaError for another shape."""
 
 def letterbox(
     image: Picture, height: int, width: int, *, value: int = 128, color: str = "rgb", pixel_format: str = "bgr"

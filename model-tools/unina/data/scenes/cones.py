@@ -69,6 +69,7 @@ class Cone:
 
     @property
     def shape(self) -> Shape:
+        """The solid of its kind, lengths in metres."""
         return SHAPES[self.kind]
 
     @cached_property

@@ -30,6 +30,7 @@ class Surface:
 
     @property
     def albedo(self) -> float:
+        """Mean reflectance, 0 to 1."""
         return float(self.reflectance.mean())
 
 

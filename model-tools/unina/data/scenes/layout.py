@@ -84,7 +84,10 @@ class Layout:
 
 
 def sample_layout(rng: np.random.Generator, width: int, height: int, fit: Fit = FIT) -> Layout:
-    """Draws a camera and what it sees; pictures of NEGATIVE_SHARE hold no cone."""
+    """Draws a camera and what it sees; pictures of NEGATIVE_SHARE hold no cone.
+
+    Raises RuntimeError where `fit` puts the cones out of sight.
+    """
     for _ in range(50):
         high = rng.random() < fit.high_share
         camera, anchor = _camera_and_anchor(rng, width, height, high, fit)

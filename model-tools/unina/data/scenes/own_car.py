@@ -29,6 +29,7 @@ class OwnCar:
 
     @property
     def polygons(self) -> tuple[Polygon, ...]:
+        """All parts, in pixels."""
         return (*self.wheels, *self.arms, *(part for part in (self.nose, self.helmet) if part is not None))
 
 

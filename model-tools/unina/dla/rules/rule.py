@@ -90,6 +90,7 @@ class Site:
 
     @property
     def element_bytes(self) -> int:
+        """Of one value in the node's precision."""
         return 1 if self.precision == "int8" else 2
 
     def shape(self, index: int = 0) -> tuple[int, ...] | None:
@@ -105,6 +106,7 @@ class Site:
         return self.network.constants.get(self.node.inputs[index]) if self.has(index) else None
 
     def get(self, attribute: str, default: Any = None) -> Any:
+        """An attribute of the node."""
         return self.node.attributes.get(attribute, default)
 
     @cached_property
@@ -180,4 +182,5 @@ class Fault:
 
 
 def ops(*names: str) -> frozenset[str]:
+    """The operators that a rule is about, by their ONNX names."""
     return frozenset(names)
