@@ -39,6 +39,9 @@ lint: setup ## ruff, mypy (strict) and clang-format
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check --quiet . && .venv/bin/mypy
 	@git ls-files '*.cpp' '*.h' | xargs .venv/bin/clang-format --dry-run -Werror
 
+docs: setup ## the site of all pages and the Python reference: build/site/index.html
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict -f docs/site/mkdocs.yml
+
 bench: setup ## engine speed beside ONNX Runtime and OpenVINO; with DATA=…, training beside D-FINE
 	@.venv/bin/python runtime/bench/engine.py
 	@$(if $(DATA),.venv/bin/python model-tools/bench/training.py --data $(DATA))
@@ -46,5 +49,5 @@ bench: setup ## engine speed beside ONNX Runtime and OpenVINO; with DATA=…, tr
 clean: ## removes build/ and .venv/
 	@rm -rf build .venv
 
-.PHONY: help setup demo test test-long test-layers test-device test-device-long image-qemu lint bench clean
+.PHONY: help setup demo test test-long test-layers test-device test-device-long image-qemu lint docs bench clean
 .DEFAULT_GOAL := help

@@ -44,7 +44,7 @@ system_packages() {
     || die "apt-get could not install: ${missing[*]}"
 }
 
-# Prints what the two pyproject files, the developer tools and the layers' tests ask of the package index, one a line.
+# Prints what the two pyproject files, the developer tools, the layers' tests and the site ask of the package index, one a line.
 requirements() {
   .venv/bin/python - <<'PY'
 import tomllib
@@ -54,8 +54,9 @@ for path in ("runtime/pyproject.toml", "model-tools/pyproject.toml"):
     wanted = list(project["build-system"]["requires"]) + project["project"].get("dependencies", [])
     wanted += project["project"].get("optional-dependencies", {}).get("dev", [])
     print("\n".join(r for r in wanted if not r.startswith("unina-")))
-with open("tests/layers/requirements.txt", encoding="utf-8") as file:
-    print("\n".join(line.partition("#")[0].strip() for line in file if line.partition("#")[0].strip()))
+for path in ("tests/layers/requirements.txt", "docs/site/requirements.txt"):
+    with open(path, encoding="utf-8") as file:
+        print("\n".join(line.partition("#")[0].strip() for line in file if line.partition("#")[0].strip()))
 PY
 }
 
