@@ -24,8 +24,8 @@ EXAMPLES = ROOT / "runtime" / "examples"
 BUNDLE = ROOT / "recipes-ai" / "unina-model" / "files" / "cones.unina"
 MANIFEST = json.loads((BUNDLE / "manifest.json").read_text())
 SCENES, SEED = 12, 77
-# Of 115 boxes in 24 such scenes the same network in FP32 keeps 96.5 % of the integer engine's, by box_agreement: so much
-# INT8 moves by itself. Another runtime of the same integers rounds ties elsewhere and must be nearer than twice that.
+# Of the integer engine's 115 boxes in 24 such scenes the network in FP32 keeps 96.5 %: so much INT8 moves by itself.
+# Another runtime of the same integers rounds ties elsewhere and must be nearer than twice that.
 LEAST_AGREEMENT = 0.93
 
 
