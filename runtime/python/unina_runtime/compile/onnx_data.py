@@ -1,13 +1,13 @@
 """Refuses an ONNX file whose tensors lie in other files: a path in it could lead out of the bundle.
 
-It walks the protobuf encoding (protobuf.dev, "Encoding") along the fields of onnx.proto that can hold a tensor, and
-does not look at their numbers.
+It walks along the fields of onnx.proto that can hold a tensor, and does not look at their numbers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from unina_runtime.compile.manifest import AGAIN
 from unina_runtime.compile.outcome import Refused
+from unina_runtime.compile.protobuf_wire import WITH_LENGTH, fields
 from unina_runtime.compile.verified_bundle import VerifiedBundle
 
 HOLDERS: Mapping[str, Mapping[int, str]] = {
@@ -50,47 +50,14 @@ def require_own_data(content: bytes, origin: str) -> None:
 def _outside(message: memoryview, kind: str, depth: int) -> bool:
     if depth > DEEPEST:
         raise ValueError("too deep")
-    for number, value in _fields(message):
-        if kind == "TensorProto" and (number == EXTERNAL_DATA or (number == DATA_LOCATION and value != 0)):
+    for number, wire, value in fields(message):
+        if kind == "TensorProto" and (number == EXTERNAL_DATA or (number == DATA_LOCATION and any(value))):
             return True
         inner = HOLDERS[kind].get(number)
         if inner is None:
             continue
-        if isinstance(value, int):
+        if wire != WITH_LENGTH:
             raise ValueError("a number where a message is due")
         if _outside(value, inner, depth + 1):
             return True
     return False
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Field numbers with their values: numbers, or the bytes of what has a length. Raises IndexError, ValueError."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        number, wire = tag >> 3, tag & 7
-        if wire == 0:
-            value, at = _varint(message, at)
-            yield number, value
-            continue
-        if wire == 2:
-            size, at = _varint(message, at)
-        elif wire in {1, 5}:
-            size = 8 if wire == 1 else 4
-        else:
-            raise ValueError("a field of no kind that ONNX has")
-        if size > len(message) - at:
-            raise ValueError("a field that ends behind its message")
-        yield number, message[at : at + size]
-        at += size
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise ValueError("a number without end")
