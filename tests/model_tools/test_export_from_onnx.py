@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -53,6 +54,20 @@ class Maps(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         first = self.first(x).relu()
         return first, self.second(first) - 100
+
+
+class Elsewhere(nn.Module):
+    """What others' networks have: pixels to channels by slices, slopes, pools rounded up, a difference, a sigmoid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.deep = nn.Conv2d(12, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
+        self.head = nn.Conv2d(16, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.leaky_relu(self.stem(torch.cat([x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)), 0.1)
+        x = F.max_pool2d(x, 3, 2, ceil_mode=True)
+        return self.head(F.leaky_relu(x - self.deep(x), 0.1)).sigmoid()
 
 
 def write_file(network: nn.Module, file: Path, *, size: tuple[int, int] | None = (HEIGHT, WIDTH)) -> Path:
@@ -179,6 +194,26 @@ def test_raw_maps_keep_what_lies_below_zero(data: Path, tmp_path: Path) -> None:
         assert np.abs(values).max() > 20 * step
 
 
+def test_operators_of_others_become_ours_and_what_they_cost_is_said(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_file(Elsewhere(), tmp_path / "elsewhere.onnx")
+    capsys.readouterr()
+    network = Network(export(file, data, tmp_path / "elsewhere.unina"), "host")
+    report = json.loads(capsys.readouterr().out)
+    notes = " ".join(report["notes"])
+    assert "(Sigmoid) is left out: the bundle ends at /head/Conv_output_0" in notes
+    assert "LeakyRelu, 2 times, became three layers each" in notes
+    assert min(row["host_snr_db"] for row in report["parity"]) > 25
+    assert report["dla"]["on_dla"]
+    image = next(iter((data.parent / "images" / "val").iterdir()))
+    (logits,), (scores,) = (
+        list(one.values()) for one in (network.run(read_image(image)), said(file, image, mean=0, std=255))
+    )
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), scores, atol=0.1)
+    assert logits.shape == (1, 4, 8, 12)
+
+
 def test_a_network_ends_where_it_is_told_to(classifier: Path, data: Path, tmp_path: Path) -> None:
     names = [node.output[0] for node in onnx.load(classifier).graph.node if node.op_type == "Clip"]
     bundle = export(classifier, data, tmp_path / "cut.unina", "--outputs", names[0], "--decode", "raw")
@@ -215,11 +250,23 @@ def test_a_detector_with_maps_like_ours_is_served_as_ours(tmp_path: Path, capsys
     for key in ("schema", "classes", "input", "levels", "reg_max", "max_detections"):
         assert again[key] == first[key]
     assert set(again["accuracy"]) == {"onnx", "qdq", "host"}
+    found = Detector(bundle).detect(cv2.imread(str(bundle / again["selftest"]["picture"])))
+    assert len(again["selftest"]["expected"]) >= 3
+    for one in again["selftest"]["expected"]:
+        assert np.abs(found.boxes - one["box"]).max(axis=1).min() < 0.01
     image = read_image(next(iter((ours_data.parent / "images" / "val").iterdir())))
     mine, theirs = (Detector(path, score_threshold=0.3).detect(image) for path in (bundle, ours))
     assert len(mine.boxes)
     np.testing.assert_array_equal(mine.boxes, theirs.boxes)
     np.testing.assert_array_equal(mine.classes, theirs.classes)
+    scores = onnx.load(ours / "model.onnx")  # a file that ends in scores is served as well: the decoder makes them
+    scores.graph.node.append(onnx.helper.make_node("Sigmoid", ["p2_class"], ["scores"], "sigmoid"))
+    value = onnx.helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, None)
+    scores.graph.output.insert(0, value)
+    onnx.save(scores, tmp_path / "scores.onnx")
+    ends = [word.replace("p2_class", "scores") for word in words]
+    same = export(tmp_path / "scores.onnx", ours_data, tmp_path / "scores.unina", *ends, *pixels)
+    assert Bundle(same).manifest["levels"] == first["levels"]
     capsys.readouterr()
     one = ["--from-onnx", str(ours / "model.onnx"), "--data", str(ours_data), "--output", str(tmp_path / "x.unina")]
     for level, message in [

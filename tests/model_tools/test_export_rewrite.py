@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 import torch.nn.functional as F
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from unina.compress.calibrate import calibrate
@@ -18,7 +18,7 @@ from unina.evaluate.raw_maps import dequantised
 from unina.export.deploy_network import DeployNetwork
 from unina.export.lower import lower
 from unina.export.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalisation
-from unina.export.rewrite import RewriteError, before_softmax, deploy_network
+from unina.export.rewrite import RewriteError, before_decoding, deploy_network
 
 SIDE = 16
 
@@ -34,6 +34,14 @@ class Function(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.function(self.stem(x), *self.layers)  # type: ignore[operator]
+
+
+def slopes() -> nn.PReLU:
+    """A slope for each channel, below and above zero."""
+    layer = nn.PReLU(8)
+    with torch.no_grad():
+        layer.weight.copy_(torch.linspace(-1, 1, 8))
+    return layer
 
 
 def scattered(network: nn.Module) -> nn.Module:
@@ -66,7 +74,7 @@ def file_of(network: nn.Module, folder: Path, opset: int = 17) -> Path:
 
 def rewritten(file: Path) -> DeployNetwork:
     network = read_network(file)
-    return deploy_network(network, before_softmax(network, network.outputs))
+    return deploy_network(network, before_decoding(network, network.outputs))
 
 
 def x(seed: int = 0) -> np.ndarray:
@@ -100,6 +108,18 @@ FUNCTIONS: dict[str, Function] = {
     "halves": Function(lambda x, c: torch.cat([c(x.chunk(2, 1)[1]), x.chunk(2, 1)[0]], 1), nn.Conv2d(4, 4, 1)),
     "unequal parts": Function(lambda x: torch.cat(x.split((1, 5, 2), 1)[::-1], 1)),
     "a range of channels": Function(lambda x: x[:, 2:7].relu() + x[:, -5:]),
+    "difference": Function(lambda x, c: c(x).relu() - c(x.relu()), nn.Conv2d(8, 8, 1)),
+    "difference of a tensor that others read": Function(lambda x: (x.relu() - x) + x),
+    "max pool, rounded up": Function(lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True)),
+    "max pool with padding, rounded up": Function(lambda x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True)),
+    "global maximum": Function(lambda x, c: F.adaptive_max_pool2d(c(x), 1), nn.Conv2d(8, 8, (1, 4))),
+    "maximum over height and width": Function(lambda x: x.amax((2, 3), keepdim=True)),
+    "leaky relu": Function(lambda x: F.leaky_relu(x, 0.1)),
+    "leaky relu, upwards": Function(lambda x: F.leaky_relu(x, -0.5)),
+    "prelu": Function(lambda x, p: p(x), slopes()),
+    "rows and columns cut off": Function(lambda x: x[:, :, 3:-2, 1:]),
+    "every other pixel": Function(lambda x: x[:, :, 1::2, ::3]),
+    "space to depth, by slices": Function(lambda x: torch.cat([x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)),
     "dropout": Function(lambda x, d: d(x).relu(), nn.Dropout(0.5)),
 }
 
@@ -126,7 +146,7 @@ def test_what_can_be_folded_costs_no_layer(tmp_path: Path) -> None:
 REFUSED: dict[str, tuple[Function, str]] = {
     "sigmoid": (Function(lambda x: x.sigmoid().relu()), r"node /Sigmoid \(Sigmoid\): runs on the DLA, but not in the"),
     "gelu": (Function(F.gelu), r"node /Div \(Div\)|node /Erf \(Erf\): does not run on the DLA"),
-    "product of maps": (Function(lambda x: x * x.relu()), r"\(Mul\): of two computed maps does not run"),
+    "product of maps": (Function(lambda x: x * x.relu()), r"\(Mul\): of computed maps does not run"),
     "broadcast sum": (Function(lambda x: x + x.mean((2, 3), keepdim=True)), r"the DLA does not broadcast"),
     "transposition": (
         Function(lambda x: x.permute(0, 2, 3, 1)),
@@ -137,7 +157,16 @@ REFUSED: dict[str, tuple[Function, str]] = {
         r"does more than flattening: let the network end before it",
     ),
     "clip below zero": (Function(lambda x: x.clamp(-1, 1)), r"clips to -1.0 … 1.0; the DLA clips from 0"),
-    "ceil": (Function(lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True)), r"rounds its size up \(ceil_mode\)"),
+    "average, rounded up": (
+        Function(lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True)),
+        r"rounds its size up \(ceil_mode\)",
+    ),
+    "transposed convolution": (
+        Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 8, 2, 2)),
+        r"\(ConvTranspose\): runs on the DLA, but not in the host engine, .* nearest Resize and a convolution",
+    ),
+    "a steep slope": (Function(lambda x: F.leaky_relu(x, 1.5)), r"has a slope of 1.5; above 1"),
+    "nothing left": (Function(lambda x: x - x), r"is a map minus itself"),
     "bilinear": (Function(lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear")), r"resizes .*linear"),
     "constant map": (Function(lambda x: x + torch.arange(SIDE * 1.0)), r"differs within a channel"),
     "ones around": (
@@ -145,10 +174,9 @@ REFUSED: dict[str, tuple[Function, str]] = {
         r"with zeros around",
     ),
     "rows apart": (
-        Function(lambda x: torch.cat(x.chunk(2, 2), 1)),
+        Function(lambda x: torch.cat(x.split(8, 2), 1)),
         r"something else than channels",
     ),
-    "every other pixel": (Function(lambda x: x[:, :, ::2, ::2]), r"slices something else than channels"),
     "padded average": (
         Function(lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)),
         r"leaves its padding out of the average",
@@ -177,6 +205,25 @@ def test_tensorflows_paddings_become_numbers() -> None:
         assert step.attributes["pads"] == pads
         found = OnnxMaps(deploy_network(read_network(model), ["y"]).to_onnx())(x())["y"]
         np.testing.assert_allclose(found, OnnxMaps(model)(x())["y"], rtol=1e-5)
+
+
+def test_what_torch_writes_otherwise_is_the_same_function_too() -> None:
+    values = [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, SIDE, SIDE))]
+    for nodes in (
+        [helper.make_node("Relu", ["x"], ["r"], "a"), helper.make_node("Sum", ["r", "x", "r"], ["y"], "b")],
+        [helper.make_node("SpaceToDepth", ["x"], ["y"], "a", blocksize=2)],
+        [helper.make_node("GlobalMaxPool", ["x"], ["y"], "a")],
+        [helper.make_node("Slice", ["x", "s", "e"], ["y"], "a")],
+    ):
+        outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+        bounds = {"s": np.array([0, 0, 2, -9]), "e": np.array([1, 3, 99, -1])}
+        given = [
+            numpy_helper.from_array(values, name) for name, values in bounds.items() if nodes[0].op_type == "Slice"
+        ]
+        graph = helper.make_graph(nodes, "g", values, outputs, given)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        found = OnnxMaps(deploy_network(read_network(model), ["y"]).to_onnx())(x())["y"]
+        np.testing.assert_allclose(found, OnnxMaps(model)(x())["y"], rtol=1e-5, atol=1e-6)
 
 
 def test_one_tensor_cannot_be_two_outputs_and_the_picture_none() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +35,10 @@ from unina.export.parity import ONNX_TOLERANCE, OutputParity, ParityError, measu
 from unina.export.pixels import Normalisation
 from unina.export.qdq import quantised_model
 from unina.export.report import DlaFindings, dla_findings
-from unina.export.rewrite import before_softmax, deploy_network
+from unina.export.rewrite import before_decoding, deploy_network
+from unina.export.rewrite_notes import costly, left_out
+from unina.export.selftest import PICTURE as SELFTEST
+from unina.export.selftest import selftest
 
 Decode = Literal["classify", "raw", "detect"]
 
@@ -127,7 +130,8 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
     sign = None if settings.sign is None else bundle_signer(settings.sign)
     dataset = load_dataset(settings.data)
     network = _read(settings.model, settings.input_size)
-    ends = before_softmax(network, _ends(network, settings))
+    named = _ends(network, settings)
+    ends = before_decoding(network, named)
     picture = PictureInput(*_size(network), color=settings.color)
     paths = sample_paths(
         [sample.image for sample in dataset.split("train")], settings.calibration_images, settings.seed
@@ -139,10 +143,13 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
     original = _Original(settings.model, ends, settings.normalisation)
     _require_unchanged(rewritten, original, settings.normalisation, few)
     folded, notes = settings.normalisation.fold(rewritten)
+    notes += left_out(network, named, ends) + costly(network, rewritten)
     model = folded.to_onnx()
     graph = read_graph(model)
     classes, decode = _decode([graph.shapes[name] for name in ends], dataset, settings)
-    head = head_of(settings.levels, graph.shapes, classes, picture) if settings.levels else None
+    moved = dict(zip(named, ends, strict=True))
+    levels = [replace(one, classes=moved[one.classes], boxes=moved[one.boxes]) for one in settings.levels]
+    head = head_of(levels, graph.shapes, classes, picture) if levels else None
 
     with progress(f"calibrate ({settings.calibration})", len(paths) * passes(settings.calibration)) as advance:
         scales = calibrate(model, pictures, settings.calibration, advance, cut_raw_maps=head is not None)
@@ -159,8 +166,13 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
     )
     thresholds: tuple[float, ...] = ()
     accuracy: dict[str, dict[str, Any]] = {}
+    test: tuple[bytes, dict[str, Any]] | None = None
     if head is not None:
         accuracy, thresholds = _detected(settings, dataset, classes, head, model, qdq, loadable, progress)
+        val = [sample.image for sample in dataset.splits.get("val", ())]
+        test = selftest(HostStage(loadable, head), thresholds, val)
+        if test is None:
+            notes += ("no self-test: too little is found in rendered scenes and in val to tell a device that works",)
     elif decode == "classify" and settings.accuracy:
         accuracy = _classified(settings, dataset, classes, picture, original, model, qdq, loadable, progress)
 
@@ -184,6 +196,9 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
             told = network_manifest(decode=decode, picture=picture, **known)
         else:
             told = manifest(head=head, thresholds=thresholds, **known)
+        if test is not None:
+            draft.add(SELFTEST, test[0])
+            told["selftest"] = test[1]
         draft.add("report.json", onnx_report_json(told, notes, dla))
         draft.add("report.html", onnx_report_html(told, notes, dla))
         draft.publish(told, sign)

@@ -16,10 +16,21 @@ from unina.export.caps import caps_apart
 from unina.export.deploy_network import DeployNetwork
 from unina.export.rewrite_draft import Draft, RewriteError
 
-__all__ = ["RewriteError", "before_softmax", "deploy_network"]
+__all__ = ["RewriteError", "before_decoding", "deploy_network"]
 
-DECODED_AFTERWARDS = frozenset({"Softmax", "LogSoftmax"})
-"""At the end of a classifier: the decode's work, on the CPU."""
+DECODED_AFTERWARDS = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})
+"""At the end of a network: the decode's work, on the CPU."""
+INSTEAD = {
+    "Sigmoid": "a gate or SiLU: train with ReLU in its place, and without gates",
+    "Tanh": "train with ReLU in its place",
+    "ConvTranspose": "train with a nearest Resize and a convolution in its place",
+    "Max": "train with an Add or Concat in its place",
+    "Min": "train with an Add or Concat in its place",
+    "LRN": "train with BatchNormalization in its place",
+    "QuantizeLinear": "give the network without Q/DQ; the export calibrates it anew",
+    "DequantizeLinear": "give the network without Q/DQ; the export calibrates it anew",
+}
+"""What the DLA runs and the host engine does not, and what both do."""
 
 
 def deploy_network(network: Network, outputs: Sequence[str]) -> DeployNetwork:
@@ -54,14 +65,14 @@ def deploy_network(network: Network, outputs: Sequence[str]) -> DeployNetwork:
     return caps_apart(DeployNetwork(picture, draft.shape(picture), steps, draft.outputs))
 
 
-def before_softmax(network: Network, outputs: Sequence[str]) -> tuple[str, ...]:
-    """The outputs, where one is a softmax what that reads."""
-    return tuple(_before_softmax(network, name) for name in outputs)
+def before_decoding(network: Network, outputs: Sequence[str]) -> tuple[str, ...]:
+    """The outputs, where one is a softmax or sigmoid what that reads."""
+    return tuple(_before_decoding(network, name) for name in outputs)
 
 
-def _before_softmax(network: Network, name: str) -> str:
+def _before_decoding(network: Network, name: str) -> str:
     node = network.producers.get(name)
-    return _before_softmax(network, node.inputs[0]) if node and node.op in DECODED_AFTERWARDS else name
+    return _before_decoding(network, node.inputs[0]) if node and node.op in DECODED_AFTERWARDS else name
 
 
 def _at_the_end(draft: Draft, name: str) -> str:
@@ -78,10 +89,8 @@ def _refuse_unknown(draft: Draft) -> None:
     if verdict.device is Device.GPU:
         why = f"does not run on the DLA: {verdict.fix}"
     else:
-        why = (
-            "runs on the DLA, but not in the host engine, so that nothing could check the bundle: take one of the "
-            "operators in docs/from/onnx.md"
-        )
+        instead = INSTEAD.get(unknown[0].op, "take one of the operators in docs/from/onnx.md")
+        why = f"runs on the DLA, but not in the host engine, so that nothing could check the bundle: {instead}"
     more = f"; {len(unknown) - 1} more such nodes (unina-dla check lists them all)" if len(unknown) > 1 else ""
     raise RewriteError(unknown[0], f"{why}; or let the network end before it (--outputs){more}")
 
@@ -99,11 +108,16 @@ _HANDLERS: dict[str, Callable[[Draft, Node], None]] = {
     "Split": channels.split,
     "Slice": channels.channel_slice,
     "Relu": channels.relu,
+    "LeakyRelu": channels.leaky_relu,
+    "PRelu": channels.leaky_relu,
     "Clip": channels.clip,
     "MaxPool": windows.max_pool,
     "AveragePool": windows.average_pool,
     "GlobalAveragePool": windows.global_average,
     "ReduceMean": windows.reduce_mean,
+    "GlobalMaxPool": windows.global_max,
+    "ReduceMax": windows.reduce_max,
+    "SpaceToDepth": places.space_to_depth,
     "Concat": places.concat,
     "Resize": places.resize,
     "Upsample": places.resize,

@@ -3,6 +3,7 @@
 Each function takes one node into the draft, and raises RewriteError where the node asks for more than it can become.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from unina.dla.network import Node
 from unina.export.deploy_network import Step, channel_step, conv_step
 from unina.export.rewrite_draft import Array, Draft, RewriteError
+from unina.export.rewrite_places import spatial_slice
 
 
 def batch_norm(draft: Draft, node: Node) -> None:
@@ -19,28 +21,26 @@ def batch_norm(draft: Draft, node: Node) -> None:
     _by_channel(draft, node, node.inputs[0], factor, shift - mean * factor)
 
 
-def _by_channel(draft: Draft, node: Node, x: str, scale: Array, shift: Array) -> None:
-    """scale · x + shift: into the convolution that wrote x, if nothing else reads it."""
-    before = draft.steps.get(x)
+def _by_channel(draft: Draft, node: Node, x: str, scale: Array, shift: Array, name: str = "", output: str = "") -> None:
+    """scale · x + shift: into the convolution that wrote x, if nothing else reads it.
+
+    `name`, `output`: of the step, where that is not the node itself.
+    """
+    before, output = draft.steps.get(x), output or node.outputs[0]
     if before is None or before.op != "Conv" or draft.readers[x] != 1:
-        draft.add(channel_step(node.name, draft.read(node, node.inputs.index(x)), node.outputs[0], scale, shift))
+        draft.add(channel_step(name or node.name, draft.read(node, node.inputs.index(x)), output, scale, shift))
         return
     del draft.steps[x]
     weight = before.weight * scale.reshape(-1, 1, 1, 1)
     constants = {"weight": weight.astype(np.float32), "bias": (before.bias * scale + shift).astype(np.float32)}
-    draft.add(replace(before, output=node.outputs[0], constants=constants))
+    draft.add(replace(before, output=output, constants=constants))
 
 
 def arithmetic(draft: Draft, node: Node) -> None:
-    """Add, Sub, Mul and Div: of two maps (Add alone), or of a map and a constant a channel."""
+    """Add, Sub, Mul and Div: of maps (Add and Sub alone), or of a map and a constant a channel."""
     fixed = [name in draft.network.constants for name in node.inputs]
     if len(fixed) != 2 or fixed.count(True) != 1:
-        if node.op not in {"Add", "Sum"} or len(fixed) != 2 or any(fixed):
-            raise RewriteError(node, "of two computed maps does not run in the host engine; only an Add of two does")
-        first, second = (draft.shape(name, node) for name in node.inputs)
-        if first != second:
-            raise RewriteError(node, f"adds {first} and {second}; the DLA does not broadcast")
-        draft.step(node, "Add", [draft.read(node, 0), draft.read(node, 1)])
+        _of_maps(draft, node, any(fixed))
         return
     constant_first = fixed[0]
     x = node.inputs[1 if constant_first else 0]
@@ -57,6 +57,47 @@ def arithmetic(draft: Draft, node: Node) -> None:
         "Div": (1 / value, zeros) if node.op == "Div" else (ones, zeros),
     }[node.op]
     _by_channel(draft, node, x, scale, shift)
+
+
+def _of_maps(draft: Draft, node: Node, constants: bool) -> None:
+    """A sum, of two maps at a time; a difference is a sum with the second one's negative."""
+    if node.op not in {"Add", "Sum", "Sub"} or constants or len(node.inputs) < 2:
+        raise RewriteError(node, "of computed maps does not run in the host engine; only Add and Sub do")
+    shapes = [draft.shape(name, node) for name in node.inputs]
+    for shape in shapes[1:]:
+        if shape != shapes[0]:
+            raise RewriteError(node, f"adds {shapes[0]} and {shape}; the DLA does not broadcast")
+    terms = [draft.read(node, i) for i in range(len(node.inputs))]
+    if node.op == "Sub":
+        if node.inputs[0] == node.inputs[1]:
+            raise RewriteError(node, "is a map minus itself; leave it out")
+        terms[1] = f"{node.outputs[0]}.negative"
+        ones, zeros = np.ones(shapes[0][1]), np.zeros(shapes[0][1])
+        _by_channel(draft, node, node.inputs[1], -ones, zeros, f"{node.name}_negative", terms[1])
+    total = terms[0]
+    for number, term in enumerate(terms[1:], start=1):
+        last = number == len(terms) - 1
+        output, name = (
+            (node.outputs[0], node.name) if last else (f"{node.outputs[0]}.{number}", f"{node.name}_{number}")
+        )
+        draft.add(Step("Add", name, (total, term), output))
+        total = output
+
+
+def leaky_relu(draft: Draft, node: Node) -> None:
+    """LeakyRelu and PRelu: a · x + relu((1 − a) · x), since the host engine has no slope of its own."""
+    channels = draft.shape(node.inputs[0], node)[1]
+    if node.op == "PRelu":
+        slope = _a_channel(draft, node, draft.constant(node, 1, "slope"), node.inputs[0], channels)
+    else:
+        slope = np.full(channels, float(node.attributes.get("alpha", 0.01)))
+    if not (slope <= 1).all():
+        raise RewriteError(node, f"has a slope of {slope.max():g}; above 1 it bends the other way: take one up to 1")
+    x, zeros, output = draft.read(node), np.zeros(channels), node.outputs[0]
+    draft.add(channel_step(f"{node.name}_slope", x, f"{output}.slope", slope, zeros))
+    draft.add(channel_step(f"{node.name}_rest", x, f"{output}.rest", 1 - slope, zeros))
+    draft.add(Step("Relu", f"{node.name}_relu", (f"{output}.rest",), f"{output}.above"))
+    draft.add(Step("Add", node.name, (f"{output}.slope", f"{output}.above"), output))
 
 
 def _a_channel(draft: Draft, node: Node, value: Array, x: str, channels: int) -> Array:
@@ -81,12 +122,26 @@ def split(draft: Draft, node: Node) -> None:
 
 
 def channel_slice(draft: Draft, node: Node) -> None:
-    """ONNX's Slice, of channels."""
+    """ONNX's Slice, of channels, or of rows and columns."""
     what = [_bounds(draft, node, name, at) for at, name in enumerate(("starts", "ends", "axes", "steps"), start=1)]
     starts, ends, axes, steps = what
-    if (axes, steps or [1]) not in (([1], [1]), ([-3], [1])) or len(draft.network.shape(node.inputs[0]) or ()) != 4:
-        raise RewriteError(node, "slices something else than channels: let the network end before it (--outputs)")
-    _select(draft, node, node.outputs[0], range(draft.shape(node.inputs[0], node)[1])[starts[0] : ends[0]])
+    axes = [axis % 4 for axis in axes or range(len(starts))]
+    steps = steps or [1] * len(starts)
+    whole = len(draft.network.shape(node.inputs[0]) or ()) == 4 and len(starts) == len(ends) == len(axes) == len(steps)
+    bounds = {axis: slice(*one) for axis, *one in zip(axes, starts, ends, steps, strict=False)}
+    if whole and axes == [1] and steps == [1]:
+        _select(draft, node, node.outputs[0], range(draft.shape(node.inputs[0], node)[1])[bounds[1]])
+    elif whole and min(steps) > 0 and all(_takes_all(draft, node, axis, bounds) for axis in (0, 1)):
+        spatial_slice(draft, node, bounds)
+    else:
+        raise RewriteError(
+            node, "slices channels and pixels at once, or backwards: let the network end before it (--outputs)"
+        )
+
+
+def _takes_all(draft: Draft, node: Node, axis: int, bounds: Mapping[int, slice]) -> bool:
+    size = draft.shape(node.inputs[0], node)[axis]
+    return len(range(size)[bounds.get(axis, slice(None))]) == size
 
 
 def _bounds(draft: Draft, node: Node, name: str, position: int) -> list[int]:

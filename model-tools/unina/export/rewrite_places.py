@@ -1,13 +1,15 @@
-"""What moves values and changes none: concatenation, resizing, padding, reshaping.
+"""What moves values and changes none: concatenation, resizing, padding, cutting, reshaping.
 
 Each function takes one node into the draft, and raises RewriteError where the node asks for more than it can become.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 from onnx import TensorProto
 
 from unina.dla.network import Node
-from unina.export.deploy_network import Step
+from unina.export.deploy_network import Step, conv_step
 from unina.export.rewrite_draft import Draft, Flat, RewriteError
 
 
@@ -52,6 +54,40 @@ def pad(draft: Draft, node: Node) -> None:
         draft.padded[node.outputs[0]] = (draft.read(node), around)
     else:
         draft.same[node.outputs[0]] = draft.read(node)
+
+
+def spatial_slice(draft: Draft, node: Node, bounds: Mapping[int, slice]) -> None:
+    """Rows and columns, every one or every n-th: a depthwise convolution whose window is one 1 among zeros.
+
+    Args:
+        bounds: for axis 2, 3 or both what of it remains; steps are positive.
+    """
+    _, channels, *sizes = draft.shape(node.inputs[0], node)
+    kernel, strides, places = [], [], []
+    for axis, size in zip((2, 3), sizes, strict=True):
+        begin, end, step = bounds.get(axis, slice(None)).indices(size)
+        count = len(range(begin, end, step))
+        if not count:
+            raise RewriteError(node, "leaves nothing of its map")
+        kernel.append(max(begin + 1, size - count * step + 1))  # so long that as many windows fit as remain
+        strides.append(step)
+        places.append(begin)
+    weight = np.zeros((channels, 1, *kernel))
+    weight[:, 0, places[0], places[1]] = 1
+    source, output = draft.read(node), node.outputs[0]
+    draft.add(conv_step(node.name, source, output, weight, np.zeros(channels), strides=tuple(strides), group=channels))
+
+
+def space_to_depth(draft: Draft, node: Node) -> None:
+    """SpaceToDepth: a convolution of stride and window as large as the block, which takes every pixel of it apart."""
+    block = int(node.attributes["blocksize"])
+    channels = draft.shape(node.inputs[0], node)[1]
+    apart = np.zeros((block, block, channels, channels, block, block))
+    for row, column, channel in np.ndindex(block, block, channels):
+        apart[row, column, channel, channel, row, column] = 1
+    weight = apart.reshape(-1, channels, block, block)
+    bias = np.zeros(len(weight))
+    draft.add(conv_step(node.name, draft.read(node), node.outputs[0], weight, bias, strides=(block, block)))
 
 
 def reshape(draft: Draft, node: Node) -> None:

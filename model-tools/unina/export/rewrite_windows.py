@@ -8,8 +8,11 @@ import math
 import numpy as np
 
 from unina.dla.network import Node
-from unina.export.deploy_network import conv_step
+from unina.export.deploy_network import Step, conv_step
 from unina.export.rewrite_draft import Draft, RewriteError
+
+LARGEST_POOL = 8
+"""of the DLA, in each direction"""
 
 
 def conv(draft: Draft, node: Node) -> None:
@@ -63,23 +66,56 @@ def dense(draft: Draft, node: Node) -> None:
 
 def max_pool(draft: Draft, node: Node) -> None:
     """MaxPool, without indices and dilation."""
-    kernel, strides, pads = _window(draft, node)
+    kernel, strides, pads = _window(draft, node, rounds_up=True)
     if len([name for name in node.outputs if name]) > 1 or any(d != 1 for d in node.attributes.get("dilations", ())):
         raise RewriteError(node, "with indices or dilation does not run on the DLA")
     source = draft.read(node)
     draft.step(node, "MaxPool", [source], kernel_shape=list(kernel), strides=list(strides), pads=list(pads))
 
 
-def _window(draft: Draft, node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Kernel, strides and pads of a pooling."""
+def global_max(draft: Draft, node: Node) -> None:
+    """GlobalMaxPool: pools of 8×8 at most, which is what the DLA has, one after the other."""
+    name, sizes = draft.read(node), list(draft.shape(node.inputs[0], node)[2:])
+    number = 0
+    while True:
+        kernel = [_share(size) for size in sizes]
+        sizes = [size // one for size, one in zip(sizes, kernel, strict=True)]
+        output = node.outputs[0] if sizes == [1, 1] else f"{node.outputs[0]}.{number}"
+        called = node.name if number == 0 else f"{node.name}_{number}"
+        attributes = {"kernel_shape": kernel, "strides": kernel, "pads": [0] * 4}
+        draft.add(Step("MaxPool", called, (name,), output, attributes))
+        if sizes == [1, 1]:
+            return
+        name, number = output, number + 1
+
+
+def _share(size: int) -> int:
+    """The largest part of a side that the DLA pools at once; the whole, where no part divides it."""
+    return max((part for part in range(2, LARGEST_POOL + 1) if size % part == 0), default=size)
+
+
+def reduce_max(draft: Draft, node: Node) -> None:
+    """ReduceMax over height and width: the same."""
+    _require_both_axes(draft, node, "maximum", "becomes a pooling")
+    global_max(draft, node)
+
+
+def _window(
+    draft: Draft, node: Node, *, rounds_up: bool = False
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Kernel, strides and pads of a pooling; where it `rounds_up` its size, with the padding that this takes."""
     kernel = tuple(node.attributes["kernel_shape"])
     strides = tuple(node.attributes.get("strides", (1, 1)))
     pads = draft.pads(node, kernel, strides)
     sizes = draft.shape(node.inputs[0], node)[2:]
+    after = draft.shape(node.outputs[0], node)[2:]
     floor = [(n + a + b - k) // s + 1 for n, a, b, k, s in zip(sizes, pads[:2], pads[2:], kernel, strides, strict=True)]
-    if list(draft.shape(node.outputs[0], node)[2:]) != floor:
+    if list(after) == floor:
+        return kernel, strides, pads
+    end = [(m - 1) * s + k - n - a for n, a, m, k, s in zip(sizes, pads[:2], after, kernel, strides, strict=True)]
+    if not rounds_up or any(more >= k for more, k in zip(end, kernel, strict=True)):
         raise RewriteError(node, "rounds its size up (ceil_mode), which the DLA does not: pad its input, or use 0")
-    return kernel, strides, pads
+    return kernel, strides, (*pads[:2], *(max(more, 0) for more in end))
 
 
 def average_pool(draft: Draft, node: Node) -> None:
@@ -98,12 +134,16 @@ def global_average(draft: Draft, node: Node) -> None:
 
 def reduce_mean(draft: Draft, node: Node) -> None:
     """ReduceMean over height and width: the same."""
+    _require_both_axes(draft, node, "average", "becomes a convolution")
+    global_average(draft, node)
+
+
+def _require_both_axes(draft: Draft, node: Node, what: str, why: str) -> None:
     given = node.attributes.get("axes")
     axes = draft.constant(node, 1, "axes").tolist() if given is None and len(node.inputs) > 1 else given
     rank = len(draft.network.shape(node.inputs[0]) or ())
     if rank != 4 or axes is None or sorted(axis % rank for axis in axes) != [2, 3]:
-        raise RewriteError(node, "is no average over height and width, the only one that becomes a convolution")
-    global_average(draft, node)
+        raise RewriteError(node, f"is no {what} over height and width, the only one that {why}")
 
 
 def _average(
