@@ -12,17 +12,14 @@
 namespace unina::plugin {
 namespace {
 
-DecodeCreator& creator() {
-  static DecodeCreator made;
-  return made;
-}
-
 bool register_creator() {
   return guarded(false, [] {
     const DynamicLibrary library({"libnvinfer.so." + std::to_string(NV_TENSORRT_MAJOR)});
     decltype(&::getPluginRegistry) registry = nullptr;
     library.find("getPluginRegistry", registry);
-    if (registry()->registerCreator(creator(), kPluginNamespace)) return true;
+    // Never deleted: the registry keeps a pointer to it until the process ends.
+    static DecodeCreator* const creator = new DecodeCreator;
+    if (registry()->registerCreator(*creator, kPluginNamespace)) return true;
     throw Error(std::string(kPluginName) + ": " + library.name() +
                 " has a plugin of this name already; load the library once");
   });

@@ -26,7 +26,9 @@ nvinfer1::PluginTensorDesc map(std::int64_t channels) {
 int main(int, char** arguments) {
   using namespace nvinfer1;
   void* library = open(arguments[1]);
-  if (library == nullptr || open(arguments[2]) == nullptr) return 2;
+  void* plugins = open(arguments[2]);
+  if (library == nullptr || plugins == nullptr) return 2;
+  dlclose(plugins);  // as a careless program does; the registry still points into it
   auto* registry = reinterpret_cast<IPluginRegistry* (*)()>(dlsym(library, "getPluginRegistry"))();
   auto* creator = static_cast<IPluginCreatorV3One*>(registry->getCreator("UninaDecode", "1", ""));
   if (creator == nullptr) return 3;

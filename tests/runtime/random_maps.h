@@ -15,13 +15,15 @@ struct RandomMaps {
   std::vector<std::vector<float>> maps;           // class map, box map of each level
 
   // Logits on a coarse grid, so that many are equal; some of the values are not finite.
-  RandomMaps(std::vector<int> level_strides, int batch, int class_count, int bins, unsigned seed)
+  // `rows` and `columns`: cells of the coarsest level.
+  RandomMaps(std::vector<int> level_strides, int batch, int class_count, int bins, unsigned seed,
+             int rows = 2, int columns = 5)
       : strides(std::move(level_strides)),
         pictures(batch),
         classes(class_count),
         reg_max(bins),
-        height(2 * strides.back()),
-        width(5 * strides.back()) {
+        height(rows * strides.back()),
+        width(columns * strides.back()) {
     std::mt19937 random(seed);
     const auto whole = [&](int least, int most) {
       return std::uniform_int_distribution<int>(least, most)(random);

@@ -151,6 +151,21 @@ TEST(DecodeKernels, ThresholdsZeroAndOneAreTheEnds) {
   }
 }
 
+TEST(DecodeKernels, EveryCellHasAThread) {
+  for (const int cells : {1, 255, 256, 257, 513}) {
+    RandomMaps maps({8}, 1, 1, 1, 1, 1, cells);
+    maps.maps[0].back() = 9;  // the last cell is the best
+    for (int side = 1; side <= 4; ++side) {
+      maps.maps[1][static_cast<std::size_t>(side * cells - 1)] = 0.5f;
+    }
+    const std::vector<float> thresholds(1, 0.01f);
+    const Detections expected = maps.expected(0, thresholds, cells);
+    ASSERT_EQ(expected[0].box.x1, static_cast<float>(8 * cells));
+    expect_same(decode(maps, thresholds, cells)[0], expected, maps);
+    expect_same(decode(maps, thresholds, cells + 1)[0], expected, maps);
+  }
+}
+
 double overlap(const Box& a, const Box& b) {
   const auto area = [](const Box& box) {
     return (double{box.x1} - box.x0) * (double{box.y1} - box.y0);
