@@ -52,14 +52,14 @@ class FloatGraph:
         self.steps = tuple(steps)
 
     def run(self, x: npt.NDArray[np.float32]) -> dict[str, Tensor]:
-        """Every tensor, for one input."""
+        """Every tensor by name, 1×C×h×w, for one input 1×3×H×W."""
         values = {self._input: torch.from_numpy(x)}
         for step in self.steps:
             values[step.output] = self._value(step, values)
         return values
 
     def run_from(self, values: Values, changed: Values) -> dict[str, Tensor]:
-        """The outputs that depend on tensors which are replaced.
+        """The outputs, 1×C×h×w by name, that depend on tensors which are replaced.
 
         Args:
             values: of `run`.
@@ -72,7 +72,7 @@ class FloatGraph:
         return {name: new[name] for name in self.outputs if name in new}
 
     def convolved(self, step: Stored, values: Values, weight: Tensor, bias: Tensor) -> Tensor:
-        """What a convolution writes with other weights."""
+        """What a convolution writes, 1×O×h×w, with another weight O×I×k×k and bias O."""
         assert isinstance(step.op, Conv)
         op = step.op
         x = values[op.inputs[0]]

@@ -24,7 +24,7 @@ Counts = npt.NDArray[np.int64]
 
 
 def count_magnitudes(values: npt.NDArray[np.float32], amax: float) -> Counts:
-    """Histogram of |values| without exact zeros: `BINS` equal bins over [0, amax]."""
+    """Histogram of |values|, an array of any shape, without exact zeros: `BINS` equal bins over [0, amax]."""
     magnitudes = np.abs(values[values != 0])
     # bincount is several times faster than np.histogram; amax itself belongs to the last bin
     bins = np.minimum((magnitudes * (BINS / amax)).astype(np.int64), BINS - 1)

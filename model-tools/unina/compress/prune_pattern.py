@@ -76,7 +76,7 @@ def prune_pattern(model: Detector, network: Network) -> PatternPruned:
 
 @torch.no_grad()
 def masks_of(name: str, module: nn.Module) -> dict[str, Tensor]:
-    """Masks on the parameters of a block, or of a convolution that stands alone, by their names in the detector."""
+    """Masks O×I×k×k on the parameters of a block, or of a lone convolution, by their names in the detector."""
     if not isinstance(module, FusableBlock):
         assert isinstance(module, nn.Conv2d)
         return {f"{name}.weight": two_of_four(module.weight.double().abs())}

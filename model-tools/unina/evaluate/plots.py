@@ -58,7 +58,7 @@ def heights_plot(heights: Sequence[HeightRow]) -> Figure:
 
 
 def confusion_plot(matrix: Ints, names: Sequence[str]) -> Figure:
-    """Rows are labels, columns detections; shaded by the share of the row."""
+    """(C+1)×(C+1) counts: rows are labels, columns detections; shaded by the share of the row."""
     size = 3.2 + 0.7 * len(matrix)
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")
     FigureCanvasAgg(figure)

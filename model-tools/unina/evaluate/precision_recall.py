@@ -118,7 +118,7 @@ def class_parts(matches: Matches) -> tuple[ClassPart, ...]:
 
 
 def weighted_map(parts: Sequence[ClassPart], weights: Ints) -> float:
-    """mAP50 when picture i counts weights[i] times, over the classes that are left; NaN when none is."""
+    """mAP50 when picture i of N counts weights[i] times, over the classes that are left; NaN when none is."""
     values = []
     for part in parts:
         positives = int(part.truth_counts @ weights)

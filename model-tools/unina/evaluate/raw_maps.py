@@ -86,10 +86,10 @@ def _int8_limits(source: Path | bytes) -> Limits:
 
 
 def onnx_maps(model: onnx.ModelProto | Path | bytes, x: npt.NDArray[np.float32]) -> FloatMaps:
-    """One call of `OnnxMaps`; make the object yourself to run many."""
+    """One call of `OnnxMaps`, 1×3×H×W to 1×C×h×w by name; make the object yourself to run many."""
     return OnnxMaps(model)(x)
 
 
 def host_maps(loadable: Path | bytes, q: npt.NDArray[np.int8]) -> HostEngineMaps:
-    """One call of `HostMaps`; make the object yourself to run many."""
+    """One call of `HostMaps`, int8 1×3×H×W to 1×C×h×w by name; make the object yourself to run many."""
     return HostMaps(loadable)(q)

@@ -78,7 +78,7 @@ class Head(nn.Module):
                 last.bias.data = bias
 
     def forward(self, features: tuple[Tensor, ...]) -> tuple[LevelMaps, ...]:
-        """Neck maps, finest first, to one pair (class logits, box bins) a level."""
+        """Neck maps N×C×h×w, finest first, to a pair a level: logits N×classes×h×w, bins N×(4·reg_max)×h×w."""
         return tuple(
             (class_tower(feature), box_tower(feature))
             for class_tower, box_tower, feature in zip(self.class_towers, self.box_towers, features, strict=True)

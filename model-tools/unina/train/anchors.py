@@ -72,5 +72,5 @@ def boxes_of(sides: Tensor, points: Tensor, strides: Tensor) -> Tensor:
 
 
 def sides_of(boxes: Tensor, points: Tensor, strides: Tensor) -> Tensor:
-    """The inverse of `boxes_of`."""
+    """The inverse of `boxes_of`: P×4 boxes and P×2 points in pixels to P×4 distances in strides."""
     return torch.cat((points - boxes[:, :2], boxes[:, 2:] - points), dim=1) / strides[:, None]

@@ -112,7 +112,7 @@ def assign(pairs: Pairs, scores: Tensor, overlaps: Tensor, top: int, alpha: floa
 
 
 def rank(groups: Tensor, values: Tensor) -> Tensor:
-    """Position of each value among those of its group, largest first: 0 is the best."""
+    """Position of each of N values among those of its group (N indices), largest first: 0 is the best."""
     order = torch.argsort(values, descending=True, stable=True)
     order = order[torch.argsort(groups[order], stable=True)]
     place = torch.arange(len(order))

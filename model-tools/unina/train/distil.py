@@ -102,7 +102,7 @@ class Distiller(nn.Module):
         return self
 
     def forward(self, x: Tensor, maps: DetectorMaps, targets: Targets, step: int) -> DistilLosses:
-        """The losses of one batch at an optimiser step; `maps` are the student's on x."""
+        """The losses of one batch, N×3×H×W, at an optimiser step; `maps` are the student's on x."""
         spec, wanted = self.spec, self.teacher(x)
         silent = maps.one_to_many[0][0].sum().float() * 0.0
         features = self.feature_loss(maps.features, wanted.features, targets) if spec.features else silent
@@ -124,7 +124,7 @@ class Distiller(nn.Module):
         return [mine[i] for _, i, _ in self.levels], [theirs[j] for _, _, j in self.levels]
 
     def feature_loss(self, mine: tuple[Tensor, ...], theirs: tuple[Tensor, ...], targets: Targets) -> Tensor:
-        """Mean over levels of the loss of objects and, by `spec.background`, of the cells outside."""
+        """Mean over levels (N×C×h×w) of the loss of objects and, by `spec.background`, of the cells around; scalar."""
         sums = []
         for (stride, i, j), adapter in zip(self.levels, self.adapters, strict=True):
             gap = (standardised(adapter(mine[i])) - standardised(theirs[j])).square().mean(dim=1)  # N×h×w
@@ -136,7 +136,7 @@ class Distiller(nn.Module):
         return torch.stack(sums).mean()
 
     def logit_loss(self, mine: list[LevelMaps], theirs: list[LevelMaps]) -> Tensor:
-        """Sum over cells and classes of KL(teacher ‖ student), divided by the sum of the teacher's best scores."""
+        """Sum over cells and classes of KL(teacher ‖ student) over the sum of the teacher's best scores; a scalar."""
         t = self.spec.temperature
         loss, weight = [], []
         for (student, _), (teacher, _) in zip(mine, theirs, strict=True):
@@ -145,7 +145,7 @@ class Distiller(nn.Module):
         return t * t * torch.stack(loss).sum() / self.total(torch.stack(weight).sum()).clamp(min=1)
 
     def box_loss(self, mine: list[LevelMaps], theirs: list[LevelMaps]) -> Tensor:
-        """Mean over confident cells, weighted by the teacher's score, of the sides' divergences."""
+        """Mean over confident cells, weighted by the teacher's score, of the sides' divergences; a scalar."""
         t, bins = self.spec.temperature, self.teacher.spec.reg_max
         loss, weight = [], []
         for (_, student), (logits, teacher) in zip(mine, theirs, strict=True):
@@ -184,7 +184,7 @@ def weight_at(step: int, steps: int, final: float) -> float:
 
 
 def heard(logits: Tensor) -> Tensor:
-    """In float32, those far below zero lifted to where they still decide nothing."""
+    """In float32 and the same shape, those far below zero lifted to where they still decide nothing."""
     return logits.float().clamp(min=-RAW_MAP_AMAX)
 
 
@@ -213,7 +213,7 @@ def object_masks(targets: Targets, stride: int, images: int, height: int, width:
 
 
 def bernoulli_divergence(teacher: Tensor, student: Tensor) -> Tensor:
-    """KL of two Bernoulli distributions given by logits, each value on its own; 0 where they agree."""
+    """KL of two Bernoulli distributions given by logits of one shape, each value on its own; 0 where they agree."""
     p = teacher.sigmoid()
     # log σ(a) − log σ(b) and log(1 − σ(a)) − log(1 − σ(b)), neither of which overflows
     yes, no = F.logsigmoid(teacher) - F.logsigmoid(student), F.logsigmoid(-teacher) - F.logsigmoid(-student)

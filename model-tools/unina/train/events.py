@@ -54,7 +54,7 @@ class Events:
         self.sheet("train/crops", sheet, step)
 
     def sheet(self, title: str, pictures: Sequence[npt.NDArray[np.uint8]], step: int) -> None:
-        """RGB pictures of one size in one image."""
+        """RGB pictures, uint8 H×W×3 of one size, in one image."""
         if self.writer is not None and pictures:
             self.writer.add_images(title, np.stack(pictures), step, dataformats="NHWC")
 

@@ -176,7 +176,7 @@ def draw_pattern(shares: Sequence[float], seed: int) -> npt.NDArray[np.int64]:
 
 
 def repeat_factors(samples: Sequence[Sample], share: float | Literal["auto"]) -> npt.NDArray[np.float64]:
-    """How often each picture appears in a pass: √(share / frequency) of its rarest class, at least once.
+    """How often each of N pictures appears in a pass: √(share / frequency) of its rarest class, at least once.
 
     Repeat-factor sampling (LVIS, arXiv 1908.03195, section 4): `share` is the part of the pictures below which a class
     counts as rare; "auto": the frequency of the commonest class.
@@ -189,6 +189,6 @@ def repeat_factors(samples: Sequence[Sample], share: float | Literal["auto"]) ->
 
 
 def holders(samples: Sequence[Sample]) -> list[npt.NDArray[np.int64]]:
-    """For each class that occurs, the pictures it stands in."""
+    """For each class that occurs, the indices of the pictures it stands in, of shape (pictures,)."""
     labels = sorted({int(label) for sample in samples for label in sample.classes})
     return [np.array([i for i, sample in enumerate(samples) if label in sample.classes]) for label in labels]

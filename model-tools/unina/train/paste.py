@@ -64,7 +64,7 @@ def choose(picture: Picture, rng: np.random.Generator) -> int | None:
 
 
 def cut(picture: Picture, index: int, rng: np.random.Generator) -> Image:
-    """The pixels of an object's box, made smaller."""
+    """The pixels of an object's box, made smaller: uint8 h×w×3."""
     x0, y0, x1, y1 = np.rint(picture.boxes[index]).astype(int)
     patch = picture.pixels[y0:y1, x0:x1]
     tallest = max(HEIGHT_PX[0], min(HEIGHT_PX[1], float(y1 - y0)))
@@ -76,7 +76,7 @@ def cut(picture: Picture, index: int, rng: np.random.Generator) -> Image:
 def free_place(
     size: tuple[int, int], height: int, width: int, boxes: Boxes, rng: np.random.Generator
 ) -> tuple[int, int] | None:
-    """Left and top of a place in a picture of `size` (height, width) that hides little; None when five draws fail."""
+    """Left and top of a place that hides little of N×4 boxes in a picture of `size` (height, width); None: none."""
     if height >= size[0] or width >= size[1]:
         return None
     for _ in range(5):

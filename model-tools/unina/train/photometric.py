@@ -49,14 +49,14 @@ def blur(pixels: Image, rng: np.random.Generator) -> Image:
 
 
 def add_noise(pixels: Image, rng: np.random.Generator) -> Image:
-    """Normal noise of up to 6 grey levels, the same in all channels, so that it has no hue."""
+    """Normal noise of up to 6 grey levels, uint8 H×W×3, the same in all channels, so that it has no hue."""
     strength = np.float32(rng.uniform(1, 6))
     noise = np.rint(rng.standard_normal(pixels.shape[:2], np.float32) * strength).astype(np.int16)
     return np.asarray((pixels + noise[:, :, None]).clip(0, 255), np.uint8)
 
 
 def compress(pixels: Image, rng: np.random.Generator) -> Image:
-    """JPEG at quality 40…90: the blocks and the halved colour resolution of video stills."""
+    """JPEG at quality 40…90 of uint8 H×W×3 RGB: the blocks and the halved colour resolution of video stills."""
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 91))])
     return np.asarray(cv2.cvtColor(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB), np.uint8)

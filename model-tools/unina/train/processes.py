@@ -33,7 +33,7 @@ class Processes:
         return self.rank == 0
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The tensor, added up over all processes; without a gradient."""
+        """The tensor, added up over all processes, in its shape; without a gradient."""
         if self.count == 1:
             return tensor
         total = tensor.detach().clone()
@@ -41,7 +41,7 @@ class Processes:
         return total
 
     def largest(self, tensor: Tensor) -> Tensor:
-        """The tensor, each value the largest of all processes."""
+        """The tensor, each value the largest of all processes, in its shape."""
         if self.count == 1:
             return tensor
         found = tensor.to(self.device, copy=True)

@@ -38,7 +38,7 @@ HALF = 0.5 - 2.0**-25
 
 
 def nearest_(x: Tensor, half_even: bool) -> Tensor:
-    """The nearest integers, in place; ties to even or away from zero."""
+    """The nearest integers, in place, of any shape; ties to even or away from zero."""
     return x.round_() if half_even else x.add_(torch.copysign(x.new_tensor(HALF), x)).trunc_()
 
 
@@ -78,12 +78,12 @@ def requantised(total: Tensor, multiplier: Tensor, relu: bool, half_even: bool) 
 
 
 def rounded(x: Tensor) -> Tensor:
-    """The nearest integers, ties to even, with a straight-through gradient."""
+    """The nearest integers, of any shape, ties to even, with a straight-through gradient (arXiv 1308.3432)."""
     return _Round.apply(x)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def damped(x: Tensor, part: float) -> Tensor:
-    """x, with that part of its gradient."""
+    """x, of any shape, with that part of its gradient."""
     return x.detach() + (x - x.detach()) * part
 
 
@@ -147,7 +147,7 @@ class QuantisedDetector(nn.Module):
 
     @torch.no_grad()
     def observe(self, x: Tensor) -> None:
-        """Notes the range of every group on a batch, computed in float."""
+        """Notes the range of every group on a batch N×3×H×W, computed in float."""
         for name, value in self._run(x, quantised=False).items():
             number, amax = self.group[name], float(value.abs().max())
             if name in self.graph.outputs:

@@ -204,7 +204,7 @@ def lit(tile: Image, level: npt.NDArray[np.floating]) -> Image:
 
 
 def paint_prop(canvas: Image, camera: Camera, prop: props.Prop, light: Light) -> None:
-    """Stands a tile on the ground, facing the camera."""
+    """Stands a tile on the ground, facing the camera; `canvas` is uint8 H×W×3 BGR."""
     stood = props.stood(camera, prop)
     if stood is None:
         return

@@ -13,7 +13,7 @@ Image = npt.NDArray[np.uint8]
 
 
 def photograph(canvas: Image, camera: Camera, light: Light, rng: np.random.Generator) -> Image:
-    """The picture as a camera would have stored it, before JPEG.
+    """The picture, uint8 H×W×3 BGR, as a camera would have stored it, before JPEG.
 
     Nothing here moves an edge by more than its blur, and no colour turns into another class's.
     """
@@ -31,7 +31,7 @@ def photograph(canvas: Image, camera: Camera, light: Light, rng: np.random.Gener
 
 
 def recorded(canvas: Image, rng: np.random.Generator) -> Image:
-    """What is left in a still of a video: some are small and enlarged, with coarse colour and a codec's blocks."""
+    """uint8 H×W×3 as a still of a video: some are small and enlarged, with coarse colour and a codec's blocks."""
     kind = rng.random()
     if kind > 0.42:
         return canvas

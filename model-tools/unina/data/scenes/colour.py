@@ -12,12 +12,12 @@ DECODE = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) 
 
 
 def encode(linear: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """Linear light …, 1.0 is white, to sRGB codes; clips."""
+    """Linear light of any shape, 1.0 is white, to sRGB codes; clips."""
     return np.asarray(ENCODE[(np.clip(linear, 0, 1) * SCALE).astype(np.int32)])
 
 
 def decode(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """sRGB codes to linear light."""
+    """sRGB codes of any shape to linear light."""
     return np.asarray(DECODE[codes])
 
 

@@ -83,7 +83,7 @@ def _sixteenths(pixels: Array) -> npt.NDArray[np.int32]:
 
 
 def fill(canvas: Image, camera: Camera, points: Array, colour: Image) -> None:
-    """Fills a ground polygon with an sRGB colour."""
+    """Fills a ground polygon, N×2 in metres, with an sRGB colour; `canvas` is uint8 H×W×3 BGR."""
     polygon = on_picture(camera, points)
     if polygon is not None:
         cv2.fillPoly(canvas, [polygon], [float(c) for c in colour], lineType=cv2.LINE_AA, shift=4)
@@ -224,7 +224,7 @@ def _marks(canvas: Image, camera: Camera, surface: Surface, light: Light, rng: n
 
 
 def chalk_round(canvas: Image, camera: Camera, x: float, y: float, yaw: float, light: Light, hue: float) -> None:
-    """The outline that marshals spray round a cone to find its place again."""
+    """The outline that marshals spray round a cone at (x, y), metres, to find its place; `canvas` is uint8 H×W×3."""
     ring = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)]) * 0.17
     turn = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
     colour = linear(190, 225, 80) if hue < 0.5 else linear(225, 225, 225) if hue < 0.8 else linear(235, 90, 110)

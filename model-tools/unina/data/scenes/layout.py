@@ -77,7 +77,7 @@ class Layout:
     classes: npt.NDArray[np.int64]
 
     def would_hide(self, box: Array, distance: float) -> bool:
-        """Whether a thing in `box` (pixels), `distance` metres away, would cover a cone behind it."""
+        """Whether a thing in `box` (x0, y0, x1, y1 in pixels), `distance` metres away, would cover a cone behind it."""
         apart = (self.outlines[:, :2] > box[2:]).any(axis=1) | (self.outlines[:, 2:] < box[:2]).any(axis=1)
         behind = np.array([np.hypot(cone.x, cone.y) > distance - 0.5 for cone in self.cones], dtype=bool)
         return bool((~apart & behind).any())

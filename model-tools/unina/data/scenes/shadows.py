@@ -14,7 +14,7 @@ Image = npt.NDArray[np.uint8]
 
 
 def cone_shadow(canvas: Image, camera: Camera, cone: Cone, light: Light) -> None:
-    """Darkens the ground where a cone keeps the light off."""
+    """Darkens the ground where a cone keeps the light off; `canvas` is uint8 H×W×3 BGR."""
     for part in cone.outline():
         cast_shadow(canvas, camera, part, light)
     foot = cone.outline()[0]
