@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from repository import ROOT, tracked
 
 SITE = ROOT / "docs" / "site"
 PAGES = [page for page in tracked("*.md") if not page.is_relative_to(SITE)]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FETCHED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "object": "data"}
 
 pytestmark = pytest.mark.skipif(
@@ -108,3 +110,38 @@ def test_a_broken_link_ends_the_build(tmp_path: Path) -> None:
     (tmp_path / "mkdocs.yml").write_text(f"{own}\ntheme: {{name: material, font: false}}\n")
     with pytest.raises(AssertionError, match="absent"):
         built(tmp_path / "mkdocs.yml", tmp_path / "site")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER HERE: the site is not opened (apt-get install chromium)")
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_browser_shows_pages_from_the_disk_without_scrolling_sideways(site: Path, tmp_path: Path, width: int) -> None:
+    names = ["index.html", "architecture.html", "service.html", "reference/unina_runtime.html"]
+    frames = [
+        f"<iframe style='border:0' width={width} height=900 src='file://{site / name}'></iframe>" for name in names
+    ]
+    asks = "[...document.querySelectorAll('iframe')].map(f => f.contentDocument.documentElement.scrollWidth).join(' ')"
+    page = f"<!doctype html><title>-</title>{''.join(frames)}<script>onload = () => document.title = {asks}</script>"
+    (tmp_path / "asks.html").write_text(page)
+    shown = opened(f"file://{tmp_path}/asks.html", tmp_path)
+    title = re.search("<title>([0-9 ]+)</title>", shown)
+    assert title, shown[:200]
+    widths = [int(word) for word in title[1].split()]
+    assert len(widths) == len(names) and all(0.9 * width < one <= width for one in widths)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER HERE: the site is not opened (apt-get install chromium)")
+def test_the_search_finds_from_the_disk(site: Path, tmp_path: Path) -> None:
+    shown = opened(f"file://{site}/index.html?q=letterbox", tmp_path)
+    assert "preprocessing.html" in "".join(
+        re.findall(r"md-search-result__link[^>]*>|<a href=\"[^\"]*\?h=[^\"]*\"", shown)
+    )
+
+
+def opened(address: str, folder: Path) -> str:
+    """A page as the browser has it when all is done; fails at a complaint."""
+    command = [str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    command += ["--window-size=1500,2000", "--virtual-time-budget=20000", "--enable-logging=stderr", "--dump-dom"]
+    command += [f"--user-data-dir={folder / 'browser'}", address]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0 and "CONSOLE" not in done.stderr, done.stderr
+    return done.stdout
