@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from glib_key_file import KeyFile
 from gst_nvinfer_keys import keys_of
+from untrained_bundle import untrained_bundle
 
 from unina.cli.export import main
 from unina.dla.cache_file import read_cache
@@ -177,6 +178,26 @@ def test_the_bundle_stays_as_it_is(tmp_path: Path) -> None:
     export(bundle, tmp_path / "ds")
     assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_was_exported_from_a_checkpoint_and_from_anybodys_onnx_is_taken_if_it_detects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, data = untrained_bundle(tmp_path)
+    levels = [
+        word for one in Bundle(ours).manifest["levels"] for word in ("--level", "{stride}={class},{box}".format(**one))
+    ]
+    words = ["--from-onnx", str(ours / "model.onnx"), "--data", str(data), "--calibration-images", "2", "--no-accuracy"]
+    for name, more in (("detector", levels), ("maps", [])):
+        assert main([*words, "--json", "--output", str(tmp_path / f"{name}.unina"), *more]) == 0
+    for bundle in (ours, tmp_path / "detector.unina"):
+        folder = export(bundle, tmp_path / f"of-{bundle.stem}")
+        assert check_keys(folder / ON_DLA) > 20
+        manifest = Bundle(bundle).manifest
+        assert KeyFile(folder / ON_DLA).integer("property", "num-detected-classes") == len(manifest["classes"])
+    capsys.readouterr()
+    assert main(["deepstream", str(tmp_path / "maps.unina"), "--output", str(tmp_path / "of-maps")]) == 2
+    assert "its decode is raw" in capsys.readouterr().err
 
 
 def test_nms_is_nvinfers_when_it_is_asked_for_and_only_then(tmp_path: Path, folder: Path) -> None:
