@@ -25,7 +25,7 @@ EXPECTED = {
     "unina-trusted-key",
 }
 # What meta-unina-dla has only beside the layer of that name (dynamic-layers/).
-BESIDE = {"swupdate": {"unina-fleet", "unina-swu"}}
+BESIDE = {"swupdate": {"unina-fleet", "unina-swu"}, "tegra-community": {"unina-deepstream"}}
 # Rules of oelint-adv that say nothing here:
 SUPPRESSED = [
     "oelint.var.bbclassextend",  # software for a car has no native form
@@ -40,8 +40,8 @@ def recipe_files() -> list[Path]:
     return sorted(path for layer in LAYERS for path in layer.glob("recipes-*/*/*.bb*"))
 
 
-def dynamic_files() -> list[Path]:
-    return sorted((ROOT / "meta-unina-dla" / "dynamic-layers").glob("*/recipes-*/*/*.bb*"))
+def dynamic_files(layer: str = "*") -> list[Path]:
+    return sorted((ROOT / "meta-unina-dla" / "dynamic-layers").glob(f"{layer}/recipes-*/*/*.bb*"))
 
 
 def names(overrides: str) -> dict[str, dict[str, str]]:
@@ -66,7 +66,7 @@ def test_what_is_for_another_layer_is_read_with_it_and_only_then(layer: str) -> 
     assert {stem.partition("_")[0] for stem in added} == BESIDE[layer]
     assert answer["warnings"] == []
     read = {one["file"] for one in added.values()} | set(answer["appends_without_a_recipe"])
-    assert read == {str(path) for path in dynamic_files()}
+    assert read == {str(path) for path in dynamic_files(layer)}
     for recipe in added.values():
         assert recipe["COMPATIBLE_MACHINE"] == "(tegra)"
         for path in local_files(recipe):
@@ -119,7 +119,9 @@ def test_the_layers_scan_recipes_only() -> None:
     for pattern in [*layers["BBFILES"].split(), *dynamic]:
         assert "**" not in pattern
         rest = pattern.removeprefix(str(ROOT / "meta-unina-dla")).removeprefix(str(ROOT))
-        assert re.fullmatch(r"(/dynamic-layers/swupdate)?/recipes-\*/\*/\*\.bb(append)?", rest), pattern
+        assert re.fullmatch(r"(/dynamic-layers/(swupdate|tegra-community))?/recipes-\*/\*/\*\.bb(append)?", rest), (
+            pattern
+        )
 
 
 def test_no_layer_is_a_distribution_and_a_board_at_once() -> None:

@@ -130,6 +130,28 @@ def test_every_task_of_our_runtime_down_to_the_compilers_is_planned(machine: str
     assert complaints(output, one.checkout) == []
 
 
+def test_with_deepstream_the_image_resolves_and_its_parser_is_planned_against_its_own_headers() -> None:
+    """kas/opt/deepstream.yml."""
+    overlay = yaml.safe_load((ROOT / "kas" / "opt" / "deepstream.yml").read_text())
+    added = [f"meta-openembedded/{name}" for name in overlay["repos"]["meta-openembedded"]["layers"]]
+    layers = [CORE, *OPEN, *added, *TEGRA, "unina-ai", "unina-dla"]
+    one = prepared("orin-deepstream", ORIN, layers, local=overlay["local_conf_header"]["deepstream"])
+    done = one.run("bitbake -g unina-image && bitbake -n unina-deepstream")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0 and "all succeeded" in output, output[-4000:]
+    assert complaints(output, one.checkout) == []
+    assert {"unina-deepstream", "deepstream-7.1"} <= set((one.folder / "pn-buildlist").read_text().split())
+    (place,) = re.findall(r"-DUNINA_DEEPSTREAM_INCLUDE=\S+?(/opt/\S+)", value(one, "unina-deepstream", "EXTRA_OECMAKE"))
+    assert f"{place}/" in value(one, "deepstream-7.1", "SYSROOT_DIRS").split(), "what its recipe gives to others"
+
+
+def value(one: Build, recipe: str, variable: str) -> str:
+    """Of a variable, as BitBake has it in the end."""
+    found = re.search(rf'^{variable}="(.*)"$', one.run(f"bitbake -e {recipe}").stdout, re.MULTILINE)
+    assert found is not None, variable
+    return found[1]
+
+
 @pytest.mark.parametrize("layer", ["unina-ai", "unina-dla"])
 def test_yocto_check_layer_takes_both(layer: str) -> None:
     """Against a world of our own recipes alone: upstream's are masked."""
