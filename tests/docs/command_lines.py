@@ -84,7 +84,7 @@ def help_of(program: str, form: str = "") -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
         env={**os.environ, "COLUMNS": "200"},
     )
     assert done.returncode == 0, f"{program} {form}: there is no such command\n{done.stderr}"
