@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -28,12 +29,9 @@ class Built:
 
 def cross_build(cache: Path, root: Path) -> Built:
     """Compiles what changed and installs it. Raises RuntimeError with the compiler's last lines."""
-    build, stage = cache / "build", cache / "stage"
+    # cmake keeps a toolchain file's answers; another root or another checkout is another build
+    build, stage = cache / f"build-{sha256(f'{root} {ROOT}'.encode()).hexdigest()[:8]}", cache / "stage"
     options = {**OPTIONS, "UNINA_BUILD_TESTS": "ON", "CMAKE_INSTALL_PREFIX": "/usr", "CMAKE_BUILD_TYPE": "Release"}
-    # cmake keeps a toolchain file's answers; another root is another build
-    stamp = build / "root"
-    if not stamp.exists() or stamp.read_text() != str(root):
-        shutil.rmtree(build, ignore_errors=True)
     defined = [f"-D{name}={value}" for name, value in options.items()]
     _run(
         root,
@@ -47,7 +45,6 @@ def cross_build(cache: Path, root: Path) -> Built:
         *defined,
         f"--toolchain={HERE / 'aarch64.cmake'}",
     )
-    stamp.write_text(str(root))
     targets = ("unina-detector", "unina-bench", "unina_standin_cudla")
     _run(root, "nice", "cmake", "--build", build, "--target", *targets)
     shutil.rmtree(stage, ignore_errors=True)
