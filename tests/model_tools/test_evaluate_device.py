@@ -16,6 +16,7 @@ from test_evaluate_command import answered, refused
 from untrained_bundle import untrained_bundle
 
 from unina.cli.eval import main
+from unina.evaluate.device import with_device
 from unina.evaluate.stages import SCORE_FLOOR
 
 PROGRAMS = Path(os.environ.get("UNINA_PROGRAM_DIR", Path(sys.executable).parent))
@@ -23,11 +24,11 @@ COMPARISONS = {"beside", "estimated_ms", "detections"}
 """what a stage says beyond its own accuracy"""
 
 
-def detect(bundle: Path, pictures: Path, output: Path, *, floor: bool = True) -> Path:
+def detect(bundle: Path, pictures: Path, output: Path, *, floor: float | None = SCORE_FLOOR) -> Path:
     """As on a device: no data set, no torch, pictures of a folder."""
     words: list[str] = [str(PROGRAMS / "unina-detector"), "--bundle", str(bundle), "--source", f"images:{pictures}"]
     words += ["--accelerator", "host", "--output", str(output)]
-    words += ["--score-threshold", str(SCORE_FLOOR)] if floor else []
+    words += [] if floor is None else ["--score-threshold", str(floor)]
     subprocess.run(words, check=True, capture_output=True, timeout=120)
     return output
 
@@ -103,12 +104,24 @@ def test_what_was_written_at_the_cars_thresholds_is_no_map(
     exported: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle, data = exported
-    high = detect(bundle, data.parent / "images" / "val", tmp_path / "high.jsonl", floor=False)
+    high = detect(bundle, data.parent / "images" / "val", tmp_path / "high.jsonl", floor=None)
     why = refused(capsys, "--detections", high, "--data", data)
     assert "below a score of 0.4" in why and "unina-detector again with --score-threshold 0.005" in why
     capsys.readouterr()
     assert main([str(high), "--data", str(data)]) == 0  # in place of a model it is scored as it is, with a warning
     assert "below a score of 0.4" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_lies_below_the_other_stages_floor_is_left_out(
+    exported: tuple[Path, Path], written: Path, tmp_path: Path
+) -> None:
+    bundle, data = exported
+    val = data.parent / "images" / "val"
+    few = detect(bundle, val, tmp_path / "few.jsonl", floor=1e-6)
+    wanted = written.read_text().count('"box"')
+    assert few.read_text().count('"box"') > wanted
+    stage = with_device(None, [few], dict.fromkeys(val.iterdir(), (90, 120)), data.parent).stages["device host"]()
+    assert sum(len(stage(image).detections) for image in val.iterdir()) == wanted
 
 
 def test_folders_with_pictures_of_the_same_names_are_told_apart(
