@@ -28,7 +28,7 @@ test-layers: setup ## the image's layers; with OE_SOURCES=folder of upstream clo
 test-device: setup ## boots the service in an emulated ARM machine, with faults; fetches a Debian for ARM the first time
 	@.venv/bin/python -m pytest -q tests/device -m "not long"
 
-test-device-long: setup ## the same, with a hundred power cuts of each kind
+test-device-long: setup ## the same, with a hundred power cuts of each kind and an hour of serving (about two hours)
 	@.venv/bin/python -m pytest -q tests/device
 
 image-qemu: setup ## builds the image for an emulated ARM machine and runs it (hours, and 100 GB)
