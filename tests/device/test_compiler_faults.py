@@ -18,6 +18,7 @@ FAULTS = {
     "refuse": "DLA does not support",
     "hang": "not done after 20 s (timeout_s)",
     "die": "SIGABRT",
+    "fill": "SIGXFSZ: it wrote more than ",
 }
 
 
