@@ -5,29 +5,17 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <string>
 #include <utility>
 
 #include "candidate_thread.h"
 #include "nms_block.h"
+#include "nvcc_host_stubs.h"
 #include "rank_thread.h"
 
 namespace {
 
 using namespace unina::plugin;
-
-struct Launch {
-  dim3 grid, block;
-  std::size_t shared;
-  void* stream;
-} configured;
-
-// Kernels by the address that the compiler's host stub launches; filled before main().
-std::map<const void*, std::string>& kernels() {
-  static std::map<const void*, std::string> names;
-  return names;
-}
 
 template <typename T>
 const T& argument(void** arguments, int number) {
@@ -75,39 +63,6 @@ bool play(const std::string& kernel, const dim3& grid, const dim3& block, void**
 
 extern "C" {
 
-// --- what nvcc's host stubs call ----------------------------------------------------------------
-
-void** __cudaRegisterFatBinary(void*) {
-  static void* handle = nullptr;
-  return &handle;
-}
-void __cudaRegisterFatBinaryEnd(void**) {}
-void __cudaUnregisterFatBinary(void**) {}
-char __cudaInitModule(void**) { return 0; }
-
-void __cudaRegisterFunction(void**, const char* stub, char*, const char* name, int, void*, void*,
-                            void*, void*, int*) {
-  kernels()[stub] = name;
-}
-
-unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, std::size_t shared, void* stream) {
-  configured = {grid, block, shared, stream};
-  return 0;
-}
-
-cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, std::size_t* shared, void* stream) {
-  *grid = configured.grid;
-  *block = configured.block;
-  *shared = configured.shared;
-  std::memcpy(stream, &configured.stream, sizeof(void*));
-  return cudaSuccess;
-}
-
-cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* stub) {
-  std::memcpy(kernel, &stub, sizeof stub);
-  return cudaSuccess;
-}
-
 cudaError_t cudaLaunchKernel(const void* stub, dim3 grid, dim3 block, void** arguments,
                              std::size_t shared, cudaStream_t) {
   const auto found = kernels().find(stub);
@@ -117,15 +72,6 @@ cudaError_t cudaLaunchKernel(const void* stub, dim3 grid, dim3 block, void** arg
   }
   return play(found->second, grid, block, arguments) ? cudaSuccess : cudaErrorInvalidConfiguration;
 }
-
-cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments,
-                               std::size_t shared, cudaStream_t stream) {
-  const void* stub = nullptr;
-  std::memcpy(&stub, &kernel, sizeof stub);
-  return cudaLaunchKernel(stub, grid, block, arguments, shared, stream);
-}
-
-// --- what programs call -------------------------------------------------------------------------
 
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
   *data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);

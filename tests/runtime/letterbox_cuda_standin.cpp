@@ -6,11 +6,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <map>
 #include <string>
 #include <utility>
 
 #include "cuda_preprocess/letterbox_thread.h"
+#include "nvcc_host_stubs.h"
 #ifdef UNINA_STANDIN_CUDART
 #include "standins/state.h"
 #endif
@@ -24,11 +24,6 @@ using unina::SourcePixels;
 
 int live_allocations = 0;
 cudaError_t last = cudaSuccess;
-struct Launch {
-  dim3 grid, block;
-  std::size_t shared;
-  void* stream;
-} configured;
 
 #ifdef UNINA_STANDIN_CUDART
 // With the stand-in of libcudart: its faults, and its streams, where a kernel runs behind what they
@@ -44,12 +39,6 @@ bool enqueue(void*, const std::function<void()>& work) {
   return true;
 }
 #endif
-
-// Kernels by the address that the compiler's host stub launches; filled before main().
-std::map<const void*, std::string>& kernels() {
-  static std::map<const void*, std::string> names;
-  return names;
-}
 
 // A kernel's arguments, which are gone when the launch returns.
 struct Arguments {
@@ -77,39 +66,6 @@ extern "C" {
 
 int unina_cuda_standin_live_allocations() { return live_allocations; }
 
-// --- what nvcc's host stubs call ----------------------------------------------------------------
-
-void** __cudaRegisterFatBinary(void*) {
-  static void* handle = nullptr;
-  return &handle;
-}
-void __cudaRegisterFatBinaryEnd(void**) {}
-void __cudaUnregisterFatBinary(void**) {}
-char __cudaInitModule(void**) { return 0; }
-
-void __cudaRegisterFunction(void**, const char* stub, char*, const char* name, int, void*, void*,
-                            void*, void*, int*) {
-  kernels()[stub] = name;
-}
-
-unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, std::size_t shared, void* stream) {
-  configured = {grid, block, shared, stream};
-  return 0;
-}
-
-cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, std::size_t* shared, void* stream) {
-  *grid = configured.grid;
-  *block = configured.block;
-  *shared = configured.shared;
-  std::memcpy(stream, &configured.stream, sizeof(void*));
-  return cudaSuccess;
-}
-
-cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* stub) {
-  std::memcpy(kernel, &stub, sizeof stub);
-  return cudaSuccess;
-}
-
 cudaError_t cudaLaunchKernel(const void* stub, dim3 grid, dim3 block, void** arguments,
                              std::size_t shared, cudaStream_t stream) {
   const Launch launch = {grid, block, shared, stream};
@@ -131,15 +87,6 @@ cudaError_t cudaLaunchKernel(const void* stub, dim3 grid, dim3 block, void** arg
   }
   return cudaErrorInvalidDeviceFunction;
 }
-
-cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments,
-                               std::size_t shared, cudaStream_t stream) {
-  const void* stub = nullptr;
-  std::memcpy(&stub, &kernel, sizeof stub);
-  return cudaLaunchKernel(stub, grid, block, arguments, shared, stream);
-}
-
-// --- what programs call -------------------------------------------------------------------------
 
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
   if (fails("cudaMalloc")) return cudaErrorMemoryAllocation;
