@@ -52,9 +52,24 @@ class Loadable:
                 multiplier = _float32(op["multiplier_bits"])
                 assert multiplier == scales.pop() / self.scales[name]
                 y = self._requantise(x.astype(np.int64) + inputs[1], multiplier, op["relu"])
+            case "table":
+                y = self._array(op["table"], "<i1", 256)[x.astype(int) + 128]
+            case "mul":
+                first, second = (self.scales[t] for t in op["inputs"])
+                multiplier = _float32(op["multiplier_bits"])
+                assert multiplier == np.float32(first * second) / self.scales[name]
+                y = self._requantise(x.astype(np.int64) * inputs[1], multiplier, False)
+            case "avgpool":
+                assert scales == {self.scales[name]}
+                total, count = (windowed_sum(values, op) for values in (x, np.ones_like(x)))
+                y = self._round(total.astype(np.float32) / count.astype(np.float32))
+            case "bilinear":
+                multiplier, divisor = _float32(op["multiplier_bits"]), np.float32(4 * np.prod(op["factor"]))
+                assert multiplier == np.float32(scales.pop() / self.scales[name]) / divisor
+                y = self._requantise(interpolate(x.astype(np.int64), op), multiplier, False)
             case other:
                 assert scales == {self.scales[name]}
-                y = {"relu": relu, "concat": concat, "maxpool": maxpool, "resize": resize}[other](inputs, op)
+                y = COPIES[other](inputs, op)[:, :, : self.shapes[name][2], : self.shapes[name][3]]
         assert y.shape == self.shapes[name], (name, y.shape, self.shapes[name])
         return y
 
@@ -64,12 +79,14 @@ class Loadable:
 
     def _requantise(self, acc: np.ndarray, multiplier: np.ndarray, cut: bool) -> np.ndarray:
         assert np.abs(acc).max() < 2**31
-        product = acc.astype(np.int32).astype(np.float32) * multiplier
-        assert product.dtype == np.float32
-        exact = product.astype(np.float64)  # + 0.5 is exact here
-        away = np.copysign(np.floor(np.abs(exact) + 0.5), exact)
-        q = np.clip(away if self.header["rounding"] == "half-away" else np.rint(exact), -128, 127).astype(np.int8)
+        q = self._round(acc.astype(np.int32).astype(np.float32) * multiplier)
         return np.maximum(q, 0) if cut else q
+
+    def _round(self, real: np.ndarray) -> np.ndarray:
+        assert real.dtype == np.float32
+        exact = real.astype(np.float64)  # + 0.5 is exact here
+        away = np.copysign(np.floor(np.abs(exact) + 0.5), exact)
+        return np.clip(away if self.header["rounding"] == "half-away" else np.rint(exact), -128, 127).astype(np.int8)
 
 
 def _float32(bits: str) -> np.float32:
@@ -119,3 +136,43 @@ def maxpool(inputs: list[np.ndarray], op: dict) -> np.ndarray:
         padded[:, :, i : i + sh * (h - 1) + 1 : sh, j : j + sw * (w - 1) + 1 : sw] for i in range(kh) for j in range(kw)
     ]
     return np.max(windows, axis=0).astype(np.int8)
+
+
+def windowed_sum(x: np.ndarray, op: dict) -> np.ndarray:
+    """int8 1×C×H×W, zeros around it."""
+    ones = np.ones((x.shape[1], 1, *op["kernel"]), np.int64)
+    return conv(x.astype(np.int64), ones, op | {"dilation": (1, 1), "groups": x.shape[1]})
+
+
+def interpolate(x: np.ndarray, op: dict) -> np.ndarray:
+    """int64 1×C×H×W; sums of products with weights whose whole is 2·f on each axis."""
+    for axis, factor in zip((2, 3), op["factor"], strict=True):
+        size = x.shape[axis]
+        columns = []
+        for i in range(size * factor):
+            place = 2 * i + 1 - factor if op["corner"] == "half_pixel" else 2 * i
+            place = min(max(place, 0), 2 * factor * (size - 1))
+            first, rest = divmod(place, 2 * factor)
+            second = min(first + 1, size - 1)
+            columns.append(x.take(first, axis) * (2 * factor - rest) + x.take(second, axis) * rest)
+        x = np.stack(columns, axis)
+    return x
+
+
+def depth_to_space(inputs: list[np.ndarray], op: dict) -> np.ndarray:
+    """Blocks of channels become blocks of pixels; cropped by the caller."""
+    (x,), (height, width) = inputs, op["block"]
+    _, c, h, w = x.shape
+    apart = x.reshape(height, width, c // (height * width), h, w)
+    return apart.transpose(2, 3, 0, 4, 1).reshape(1, c // (height * width), h * height, w * width)
+
+
+COPIES = {
+    "relu": relu,
+    "concat": concat,
+    "maxpool": maxpool,
+    "resize": resize,
+    "max": lambda inputs, _: np.maximum(*inputs),
+    "min": lambda inputs, _: np.minimum(*inputs),
+    "depthtospace": depth_to_space,
+}

@@ -73,6 +73,47 @@ class Builder:
             nearest_mode="floor",
         )
 
+    def deconv(self, x: str, channels: int, *, kernel=2, stride=2, gain=1.0) -> str:
+        _, c, h, w = self.shapes[x]
+        fan = c * kernel * kernel / stride / stride
+        weight = self.random.normal(0, gain / np.sqrt(fan), (c, channels, kernel, kernel)).astype(np.float32)
+        weight *= self.random.uniform(0.2, 3, (1, channels, 1, 1)).astype(np.float32)
+        bias = self.random.normal(0, 0.3, channels).astype(np.float32)
+        size = ((h - 1) * stride + kernel, (w - 1) * stride + kernel)
+        inputs = [x, self.constant(weight), self.constant(bias)]
+        return self._node(
+            "ConvTranspose", inputs, (1, channels, *size), kernel_shape=[kernel] * 2, strides=[stride] * 2
+        )
+
+    def unary(self, kind: str, x: str, **attributes: float) -> str:
+        """Sigmoid, Tanh, LeakyRelu."""
+        return self._node(kind, [x], self.shapes[x], **attributes)
+
+    def silu(self, x: str) -> str:
+        return self.pair("Mul", x, self.unary("Sigmoid", x))
+
+    def pair(self, kind: str, a: str, b: str) -> str:
+        """Mul, Max, Min."""
+        return self._node(kind, [a, b], self.shapes[a])
+
+    def average(self, x: str, kernel=3, stride=1, pad=1) -> str:
+        _, c, h, w = self.shapes[x]
+        size = ((h + 2 * pad - kernel) // stride + 1, (w + 2 * pad - kernel) // stride + 1)
+        return self._node(
+            "AveragePool", [x], (1, c, *size), kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4
+        )
+
+    def whole(self, x: str) -> str:
+        """The largest value of each channel."""
+        _, c, h, w = self.shapes[x]
+        return self._node("MaxPool", [x], (1, c, 1, 1), kernel_shape=[h, w], strides=[1, 1], pads=[0] * 4)
+
+    def bilinear(self, x: str, fh=2, fw=2, corner="half_pixel") -> str:
+        _, c, h, w = self.shapes[x]
+        scales = self.constant(np.array([1, 1, fh, fw], np.float32))
+        shape = (1, c, h * fh, w * fw)
+        return self._node("Resize", [x, "", scales], shape, mode="linear", coordinate_transformation_mode=corner)
+
     def model(self, *outputs: str) -> onnx.ModelProto:
         """The graph with the outputs renamed out0, out1, …"""
         rename = {name: f"out{i}" for i, name in enumerate(outputs)}
@@ -99,8 +140,32 @@ def every_operator(seed: int = 0, height: int = 16, width: int = 24) -> onnx.Mod
     return b.model(b.conv(plain_sum, 4, kernel=1), b.conv(joined, 8))
 
 
-def random_graph(seed: int) -> onnx.ModelProto:
-    """Three to eight random operators, each on any earlier tensor; outputs: convolutions of two of them."""
+def every_later_operator(seed: int = 0, height: int = 16, width: int = 24) -> onnx.ModelProto:
+    """Those of version 3 of the loadable: gates, transposed convolutions, averages, extremes, bilinear resizes."""
+    b = Builder(seed, height=height, width=width)
+    stem = b.silu(b.conv("images", 8, stride=2, gain=1 / 64))
+    down = b.unary("LeakyRelu", b.conv(stem, 12, stride=2), alpha=0.1)
+    middle = b.conv(down, 12)
+    gate = b.unary("Sigmoid", b.conv(b.whole(down), 12, kernel=1))
+    excited = b.pair("Mul", middle, gate)
+    larger = b.pair("Max", excited, middle)
+    smaller = b.pair("Min", larger, b.average(down))
+    up = b.relu(b.deconv(smaller, 8))
+    overlapping = b.deconv(smaller, 5, kernel=3)
+    enlarged = b.bilinear(b.unary("Tanh", middle))
+    asymmetric = b.bilinear(larger, 1, 3, "asymmetric")
+    product = b.pair("Mul", up, stem)
+    return b.model(
+        b.conv(product, 4, kernel=1), b.conv(overlapping, 4), b.conv(enlarged, 4, kernel=1), b.conv(asymmetric, 4)
+    )
+
+
+def random_graph(seed: int, *, later: bool = False) -> onnx.ModelProto:
+    """Three to eight random operators, each on any earlier tensor; outputs: convolutions of two of them.
+
+    Args:
+        later: with those of version 3 of the loadable.
+    """
     b = Builder(seed, height=2 * (4 + seed % 5), width=2 * (3 + seed % 7))
     r = b.random
     tensors = [b.relu(b.conv("images", int(r.choice([4, 8])), stride=int(r.choice([1, 2])), gain=1 / 64))]
@@ -109,6 +174,9 @@ def random_graph(seed: int) -> onnx.ModelProto:
         _, c, h, w = b.shapes[x]
         alike = [t for t in tensors if b.shapes[t] == b.shapes[x]]
         level = [t for t in tensors if b.shapes[t][2:] == (h, w)]
+        if later and r.integers(2):
+            tensors.append(_later_operator(b, x, alike[int(r.integers(len(alike)))]))
+            continue
         match int(r.integers(6)):
             case 0:
                 tensors.append(b.relu(b.conv(x, int(r.choice([4, 8, 12])), kernel=int(r.choice([1, 3])))))
@@ -126,6 +194,32 @@ def random_graph(seed: int) -> onnx.ModelProto:
             case _:
                 tensors.append(b.relu(x))
     return b.model(b.conv(tensors[-1], 4, kernel=1), b.conv(tensors[len(tensors) // 2], 4, kernel=1))
+
+
+def _later_operator(b: Builder, x: str, other: str) -> str:
+    """`other`: of the shape of x, perhaps x itself."""
+    r, (_, c, h, w) = b.random, b.shapes[x]
+    small = h * w < 600
+    match int(r.integers(9)):
+        case 0:
+            return b.silu(x)
+        case 1:
+            return b.unary(str(r.choice(["Sigmoid", "Tanh"])), x)
+        case 2:
+            return b.unary("LeakyRelu", x, alpha=float(r.choice([0.01, 0.2, -0.3])))
+        case 3:
+            return b.pair("Mul", x, b.unary("Sigmoid", b.conv(b.whole(other), c, kernel=1)))
+        case 4:
+            return b.pair("Mul", x, other)
+        case 5:
+            return b.pair(str(r.choice(["Max", "Min"])), x, other)
+        case 6 if small:
+            return b.deconv(x, int(r.choice([4, 5, 8])), kernel=int(r.choice([1, 2, 3, 4])), stride=2)
+        case 7 if small:
+            corner = str(r.choice(["half_pixel", "asymmetric"]))
+            return b.bilinear(x, int(r.integers(1, 4)), int(r.integers(1, 4)), corner)
+        case _:
+            return b.average(x, kernel=int(r.choice([2, 3])), pad=1)
 
 
 def pictures(model: onnx.ModelProto, count: int, seed: int = 0) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from export_small_graphs import Builder, every_operator, pictures
 from onnx.reference import ReferenceEvaluator
 
 from unina.compress.calibrate import CalibrationError, Method, calibrate, passes
-from unina.dla.graph import read_graph
+from unina.dla.graph_reader import read_graph
 from unina.dla.scales import ScaleMap, measured_tensors, raw_map_amax
 
 

@@ -22,7 +22,7 @@ from untrained_bundle import untrained_bundle
 
 from unina.cli.eval import main
 from unina.cli.eval_forms import exported_forms
-from unina.dla.graph import read_graph
+from unina.dla.graph_reader import read_graph
 from unina.evaluate import HostMaps, OnnxMaps, tinygrad_maps
 from unina.evaluate.agreement import box_agreement
 from unina.evaluate.map_difference import MapTally, worst

@@ -18,7 +18,7 @@ from unina.cli.eval import main as evaluate
 from unina.cli.export import main
 from unina.data import read_image
 from unina.dla.cache_file import read_cache
-from unina.dla.graph import read_graph
+from unina.dla.graph_reader import read_graph
 from unina.dla.scales import ScaleMap
 from unina.evaluate import HostMaps, OnnxMaps
 from unina.export.lower import LoweringError, lower

@@ -1,17 +1,22 @@
 """The Q/DQ graph and the lowered loadable say the same as each other, and nearly the same as the float graph."""
 
+from collections import Counter
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 import pytest
 from export_integer_reference import Loadable, header_and_data
 from export_onnxruntime import run as run_onnx
-from export_small_graphs import Builder, every_operator, pictures, random_graph
+from export_small_graphs import Builder, every_later_operator, every_operator, pictures, random_graph
 
 from unina.compress.calibrate import calibrate
 from unina.dla import Graph, ScaleMap, read_graph
 from unina.dla.scales import measured_tensors
 from unina.export.lower import LoweringError, lower
 from unina.export.qdq import quantised_model
+
+EXACT = {"relu", "concat", "maxpool", "resize", "max", "min"}
 
 
 def with_every_integer(qdq: onnx.ModelProto) -> onnx.ModelProto:
@@ -28,28 +33,41 @@ def assert_each_operator_agrees(model: onnx.ModelProto, rounding: str, seed: int
     scales = calibrate(model, pictures(model, 3, seed))
     loadable = Loadable(lower(read_graph(model), scales, rounding))
     qdq = with_every_integer(quantised_model(model, scales))
-    same, total = 0, 0
+    same, total = Counter(), Counter()
     for x in pictures(model, 2, seed + 1000):
         results = run_onnx(qdq, x, optimise=False)
-        integers = {name: results[f"{name}_quantized"] for name in loadable.shapes}
+        integers = {name: results[f"{name}_quantized"] for name in loadable.shapes if f"{name}_quantized" in results}
         np.testing.assert_array_equal(integers["images"], x.astype(np.int8))
         for op in loadable.header["ops"]:
-            expected = integers[op["output"]].astype(int)
-            apart = np.abs(loadable.apply(op, integers).astype(int) - expected)
-            limit = 1 if op["type"] in {"conv", "add"} else 0
-            assert apart.max() <= limit, op["name"]
-            same, total = same + (apart == 0).sum(), total + apart.size
-    assert same / total > 0.99
+            found = loadable.apply(op, integers)
+            if op["output"] not in integers:  # of a transposed convolution before its phases are put together
+                assert op["output"].endswith(".phases")
+                integers[op["output"]] = found
+                continue
+            apart = np.abs(found.astype(int) - integers[op["output"]].astype(int))
+            assert apart.max() <= (0 if op["type"] in EXACT else 1), op["name"]
+            kind = "half" if op["type"] in {"table", "mul"} else "whole"
+            same[kind] += (apart == 0).sum()
+            total[kind] += apart.size
+    assert same["whole"] / total["whole"] > 0.99
+    if total["half"]:  # ONNX Runtime rounds what these read and write to FP16
+        assert same["half"] / total["half"] > 0.8
 
 
 @pytest.mark.parametrize("rounding", ["half-away", "half-even"])
 def test_every_operator_agrees_with_onnx_runtime_on_the_qdq_graph(rounding: str) -> None:
     assert_each_operator_agrees(every_operator(), rounding, 0)
+    assert_each_operator_agrees(every_later_operator(), rounding, 0)
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_operators_of_random_graphs_agree_with_onnx_runtime_on_the_qdq_graph(seed: int) -> None:
     assert_each_operator_agrees(random_graph(seed), "half-even", seed)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_operators_of_random_graphs_with_later_ones_agree_too(seed: int) -> None:
+    assert_each_operator_agrees(random_graph(seed, later=True), "half-even", seed)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -65,8 +83,9 @@ def test_whole_random_graphs_agree_with_onnx_runtime_on_the_qdq_graph(seed: int)
             assert (apart == 0).mean() > 0.9, name
 
 
-def test_int8_stays_close_to_float() -> None:
-    model = every_operator()
+@pytest.mark.parametrize(("make", "decibels"), [(every_operator, 25), (every_later_operator, 15)])
+def test_int8_stays_close_to_float(make: Callable[[], onnx.ModelProto], decibels: float) -> None:
+    model = make()
     scales = calibrate(model, pictures(model, 4))
     loadable = Loadable(lower(read_graph(model), scales))
     for x in pictures(model, 4):
@@ -74,7 +93,7 @@ def test_int8_stays_close_to_float() -> None:
         for name, values in run_onnx(model, x).items():
             y = values.clip(-128 * scales[name], 127 * scales[name])
             noise = y - integers[name] * scales[name]
-            assert 10 * np.log10((y**2).mean() / (noise**2).mean()) > 25, name
+            assert 10 * np.log10((y**2).mean() / (noise**2).mean()) > decibels, name
 
 
 def test_the_qdq_graph_quantises_every_tensor_and_stores_weights_as_int8() -> None:
@@ -143,6 +162,39 @@ def test_a_relu_whose_input_another_operator_reads_stays_apart() -> None:
     header, _ = header_and_data(lower(graph, _scales(graph)))
     assert [op["type"] for op in header["ops"]] == ["conv", "relu", "conv", "conv"]
     assert header["ops"][0]["relu"] is False
+
+
+def test_a_loadable_has_the_version_that_its_operators_need() -> None:
+    versions = []
+    for model in (every_operator(), every_later_operator()):
+        graph = read_graph(model)
+        versions.append(header_and_data(lower(graph, _scales(graph)))[0]["version"])
+    assert versions == [1, 3]
+
+
+def test_a_silu_is_one_table_and_its_gate_no_tensor_of_int8() -> None:
+    b = Builder(0)
+    x = b.conv("images", 4)
+    gate = b.unary("Sigmoid", x)
+    graph = read_graph(b.model(b.conv(b.pair("Mul", gate, x), 4)))
+    scales = _scales(graph)
+    header, data = header_and_data(lower(graph, scales))
+    assert [op["type"] for op in header["ops"]] == ["conv", "table", "conv"]
+    assert gate not in {tensor["name"] for tensor in header["tensors"]}
+    table = np.frombuffer(data, np.int8, 256, header["ops"][1]["table"])
+    for q in (-128, -3, 0, 1, 127):
+        real = q * float(scales[header["ops"][1]["inputs"][0]])
+        steps = real / (1 + np.exp(-real)) / float(scales[header["ops"][1]["output"]])
+        assert abs(table[q + 128] - min(steps, 127)) <= 0.5
+
+
+def test_a_sigmoid_that_others_read_is_a_table_of_its_own() -> None:
+    b = Builder(0)
+    x = b.conv("images", 4)
+    gate = b.unary("Sigmoid", x)
+    graph = read_graph(b.model(b.conv(b.pair("Mul", x, gate), 4), b.conv(gate, 4)))
+    header, _ = header_and_data(lower(graph, _scales(graph)))
+    assert [op["type"] for op in header["ops"]] == ["conv", "table", "mul", "conv", "conv"]
 
 
 def test_lowering_twice_gives_the_same_bytes() -> None:

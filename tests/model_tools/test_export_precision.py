@@ -15,7 +15,8 @@ from unina.cli import dla
 from unina.cli.export import main
 from unina.compress.calibrate import calibrate
 from unina.dla.estimate import estimate
-from unina.dla.graph import Conv, read_graph
+from unina.dla.graph import Conv
+from unina.dla.graph_reader import read_graph
 from unina.dla.network import read_network
 from unina.dla.precision import float16_tensors
 from unina.dla.trtexec import layer_names

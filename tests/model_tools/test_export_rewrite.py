@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from unina.compress.calibrate import calibrate
-from unina.dla.graph import read_graph
+from unina.dla.graph_reader import read_graph
 from unina.dla.network import read_network
 from unina.evaluate import HostMaps, OnnxMaps
 from unina.evaluate.raw_maps import dequantised
@@ -41,6 +41,14 @@ def slopes() -> nn.PReLU:
     layer = nn.PReLU(8)
     with torch.no_grad():
         layer.weight.copy_(torch.linspace(-1, 1, 8))
+    return layer
+
+
+def steep() -> nn.PReLU:
+    """A slope for each channel, one above 1."""
+    layer = slopes()
+    with torch.no_grad():
+        layer.weight[3] = 1.5
     return layer
 
 
@@ -121,6 +129,37 @@ FUNCTIONS: dict[str, Function] = {
     "every other pixel": Function(lambda x: x[:, :, 1::2, ::3]),
     "space to depth, by slices": Function(lambda x: torch.cat([x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)),
     "dropout": Function(lambda x, d: d(x).relu(), nn.Dropout(0.5)),
+    "sigmoid": Function(lambda x: x.sigmoid().relu()),
+    "tanh": Function(lambda x: x.tanh() + x),
+    "silu": Function(lambda x, c: F.silu(c(F.silu(x))), nn.Conv2d(8, 8, 3)),
+    "hard sigmoid": Function(lambda x: F.hardsigmoid(x * 4)),
+    "hard swish": Function(lambda x: F.hardswish(x * 4)),
+    "leaky relu, steep": Function(lambda x: F.leaky_relu(x, 1.5)),
+    "prelu of one slope": Function(lambda x, p: p(x), nn.PReLU()),
+    "product of maps": Function(lambda x: x * x.relu()),
+    "square": Function(lambda x: (x**2).relu()),
+    "squeeze and excitation": Function(lambda x, c: x * c(x.mean((2, 3), keepdim=True)).sigmoid(), nn.Conv2d(8, 8, 1)),
+    "gate first": Function(lambda x, c: c(x.mean((2, 3), keepdim=True)).sigmoid() * x, nn.Conv2d(8, 8, 1)),
+    "a gate of every pixel": Function(lambda x, c: x * c(x).sigmoid(), nn.Conv2d(8, 1, 3, padding=1)),
+    "a gate of everything": Function(lambda x, c: x * c(x.mean((2, 3), keepdim=True)), nn.Conv2d(8, 1, 1)),
+    "broadcast sum": Function(lambda x: x + x.mean((2, 3), keepdim=True)),
+    "broadcast difference": Function(lambda x: x - x.mean((2, 3), keepdim=True)),
+    "difference from a broadcast": Function(lambda x: x.mean((2, 3), keepdim=True) - x),
+    "larger and smaller": Function(lambda x, c: torch.maximum(x, c(x)) + torch.minimum(x, c(x)), nn.Conv2d(8, 8, 1)),
+    "transposed convolution": Function(lambda x, c: c(x).relu(), nn.ConvTranspose2d(8, 6, 2, 2)),
+    "transposed, overlapping": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 6, 3, 2)),
+    "transposed, narrower than its stride": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 6, (2, 1), 3)),
+    "transposed, with padding": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 6, 4, 2, 1)),
+    "transposed, with output padding": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 6, 3, 2, 1, 1)),
+    "transposed, unequal": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 6, (5, 4), (3, 2), (1, 1), (0, 0))),
+    "transposed, in groups": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 12, 4, 2, 1, groups=4)),
+    "transposed, depthwise": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 8, 2, 2, groups=8, bias=False)),
+    "pixel shuffle": Function(lambda x: F.pixel_shuffle(x, 2)),
+    "bilinear": Function(lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear")),
+    "bilinear, to a size": Function(lambda x: F.interpolate(x, size=(64, 48), mode="bilinear")),
+    "padded average": Function(lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)),
+    "rows apart": Function(lambda x: torch.cat(x.split((5, 5, 6), 2)[:2], 1)),
+    "columns apart": Function(lambda x: torch.cat(x.chunk(2, 3), 1)),
 }
 
 
@@ -144,10 +183,10 @@ def test_what_can_be_folded_costs_no_layer(tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[Function, str]] = {
-    "sigmoid": (Function(lambda x: x.sigmoid().relu()), r"node /Sigmoid \(Sigmoid\): runs on the DLA, but not in the"),
     "gelu": (Function(F.gelu), r"node /Div \(Div\)|node /Erf \(Erf\): does not run on the DLA"),
-    "product of maps": (Function(lambda x: x * x.relu()), r"\(Mul\): of computed maps does not run"),
-    "broadcast sum": (Function(lambda x: x + x.mean((2, 3), keepdim=True)), r"the DLA does not broadcast"),
+    "quotient of maps": (Function(lambda x: x / x.relu()), r"\(Div\): divides by a computed map"),
+    "a number divided by a map": (Function(lambda x: 1 / x), r"\(Reciprocal\): does not run on the DLA"),
+    "third power": (Function(lambda x: x**3), r"\(Pow\): takes the power 3"),
     "transposition": (
         Function(lambda x: x.permute(0, 2, 3, 1)),
         r"\(Transpose\): runs on the DLA, but not in the host",
@@ -157,29 +196,38 @@ REFUSED: dict[str, tuple[Function, str]] = {
         r"does more than flattening: let the network end before it",
     ),
     "clip below zero": (Function(lambda x: x.clamp(-1, 1)), r"clips to -1.0 … 1.0; the DLA clips from 0"),
+    "larger than a constant": (Function(lambda x: torch.minimum(x, torch.tensor(2.0))), r"compares with a constant"),
     "average, rounded up": (
         Function(lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True)),
         r"rounds its size up \(ceil_mode\)",
     ),
-    "transposed convolution": (
-        Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 8, 2, 2)),
-        r"\(ConvTranspose\): runs on the DLA, but not in the host engine, .* nearest Resize and a convolution",
+    "transposed and dilated": (Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 8, 2, 2, dilation=2)), r"is dilated"),
+    "transposed to an odd size": (
+        Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 8, 3, 2, 1)),
+        r"writes 31×31, no multiple of its stride",
     ),
-    "a steep slope": (Function(lambda x: F.leaky_relu(x, 1.5)), r"has a slope of 1.5; above 1"),
+    "slopes, one steep": (Function(lambda x, p: p(x), steep()), r"has a slope of 1.5; above 1"),
     "nothing left": (Function(lambda x: x - x), r"is a map minus itself"),
-    "bilinear": (Function(lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear")), r"resizes .*linear"),
+    "bilinear, aligned": (
+        Function(lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)),
+        r"resizes .*linear.*; take nearest, or linear with align_corners=False",
+    ),
+    "bilinear, far": (
+        Function(lambda x: F.interpolate(x, scale_factor=8.0, mode="bilinear")),
+        r"resizes .*linear.*up to 4 times",
+    ),
+    "bilinear, by one and a half": (
+        Function(lambda x: F.interpolate(x, scale_factor=1.5, mode="bilinear")),
+        r"by whole factors",
+    ),
     "constant map": (Function(lambda x: x + torch.arange(SIDE * 1.0)), r"differs within a channel"),
     "ones around": (
         Function(lambda x, c: c(F.pad(x, (1, 1, 1, 1), value=1)), nn.Conv2d(8, 8, 3)),
         r"with zeros around",
     ),
-    "rows apart": (
-        Function(lambda x: torch.cat(x.split(8, 2), 1)),
-        r"something else than channels",
-    ),
-    "padded average": (
-        Function(lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)),
-        r"leaves its padding out of the average",
+    "large padded average": (
+        Function(lambda x: F.avg_pool2d(x, 9, 2, 1, count_include_pad=False)),
+        r"leaves its padding out of an average over \(9, 9\)",
     ),
 }
 

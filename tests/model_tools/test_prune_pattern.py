@@ -11,7 +11,7 @@ from tiny_runs import small_spec, trainer_of, write_dataset
 
 from unina.cli import prune as command
 from unina.compress.prune_pattern import prune_pattern, two_of_four
-from unina.dla.graph import read_graph
+from unina.dla.graph_reader import read_graph
 from unina.dla.network import Network, read_network
 from unina.dla.rules import Context, Site, faults, sparsity
 from unina.export.onnx_graph import export_onnx

@@ -9,7 +9,8 @@ from export_small_graphs import Builder, every_operator, pictures, random_graph
 from unina.compress.calibrate import calibrate
 from unina.compress.float_graph import FloatGraph
 from unina.compress.sensitivity import Sensitivity, measure_sensitivity
-from unina.dla.graph import Conv, Graph, read_graph
+from unina.dla.graph import Conv, Graph
+from unina.dla.graph_reader import read_graph
 from unina.dla.scales import ScaleMap
 from unina.dla.weights import quantise_conv
 from unina.evaluate import OnnxMaps

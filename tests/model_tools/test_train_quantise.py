@@ -14,7 +14,8 @@ from test_train_distil import outspoken
 from tiny_runs import small_spec, state_of, stop_after, trainer_of, write_dataset
 
 from unina.cli.train import SpecError, deploy_graph, parse
-from unina.dla.graph import Graph, read_graph
+from unina.dla.graph import Graph
+from unina.dla.graph_reader import read_graph
 from unina.dla.scales import ScaleMap
 from unina.dla.ties import tied_groups
 from unina.evaluate.raw_maps import HostMaps

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unina.dla.graph import read_graph
+from unina.dla.graph_reader import read_graph
 from unina.evaluate.subject import ExportedForms
 from unina.export.exporter import trained_scales
 from unina.export.lower import lower

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from unina.data import DataError
-from unina.dla.graph import Graph, read_graph
+from unina.dla.graph import Graph
+from unina.dla.graph_reader import read_graph
 from unina.export.onnx_graph import export_onnx
 from unina.model import Detector
 from unina.train import RunSpec

@@ -15,7 +15,8 @@ import onnxruntime
 
 from unina.compress.clipping import percentile_threshold, squared_error_threshold
 from unina.compress.histogram import BINS, Counts, count_magnitudes, entropy_threshold
-from unina.dla.graph import Graph, read_graph
+from unina.dla.graph import Graph
+from unina.dla.graph_reader import read_graph
 from unina.dla.scales import ScaleMap, measured_tensors, raw_map_amax
 
 Method = Literal["minmax", "entropy", "percentile", "mse"]

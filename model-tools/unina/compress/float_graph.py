@@ -102,3 +102,5 @@ class FloatGraph:
             case Resize() as op:
                 height, width = op.factor
                 return read[0].repeat_interleave(height, dim=2).repeat_interleave(width, dim=3)
+            case other:
+                raise ValueError(f"{other.name}: a {type(other).__name__} is computed in float nowhere here")

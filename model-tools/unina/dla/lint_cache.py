@@ -7,7 +7,7 @@ The file's form is that of NVIDIA's qdq_translator and of trtexec's own reader (
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,8 +63,14 @@ class _Entry:
     scale: np.float32
 
 
-def lint_cache(text: str, network: Network, tensorrt: TensorRt) -> tuple[Finding, ...]:
-    """Everything wrong with a cache for this network and TensorRT: first by line, then what is missing or untied."""
+def lint_cache(
+    text: str, network: Network, tensorrt: TensorRt, fp16_layers: Collection[str] = ()
+) -> tuple[Finding, ...]:
+    """Everything wrong with a cache for this network and TensorRT: first by line, then what is missing or untied.
+
+    Args:
+        fp16_layers: names of nodes that run in FP16, where nothing needs equal scales.
+    """
     lines = text.split("\n")
     findings = list(_header(lines[0].rstrip("\r"), tensorrt))
     if "\r\n" in text:
@@ -81,7 +87,7 @@ def lint_cache(text: str, network: Network, tensorrt: TensorRt) -> tuple[Finding
     missing = [name for name in scaled_tensors(network) if name not in entries]
     findings += _unknown(entries, network, missing)
     findings += _missing(network, missing)
-    findings += _untied(entries, network)
+    findings += _untied(entries, network, fp16_layers)
     return tuple(findings)
 
 
@@ -177,9 +183,11 @@ def _missing(network: Network, missing: list[str]) -> Iterator[Finding]:
         yield Finding("no scale", None, name, message, "calibrate it too")
 
 
-def _untied(entries: Mapping[str, _Entry], network: Network) -> Iterator[Finding]:
+def _untied(entries: Mapping[str, _Entry], network: Network, fp16_layers: Collection[str]) -> Iterator[Finding]:
     groups = {name: group for group in network_groups(network) for name in group}
     for node in network.nodes:
+        if node.name in fp16_layers:
+            continue
         tensors = dict.fromkeys(name for pair in node_ties(network, node) for name in pair)
         scales = {name: entries[name].scale for name in tensors if name in entries}
         if node.op in INPUTS_EQUAL:

@@ -1,4 +1,4 @@
-"""Which tensors are float16 when some convolutions run in FP16 ("promoted") and everything else in INT8.
+"""What runs in FP16: convolutions that were chosen ("promoted"), and what the DLA never computes in INT8.
 
 The host engine, the Q/DQ graph and the manifest all ask this one function (docs/integer-semantics.md).
 """
@@ -8,14 +8,20 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 
-from unina.dla.graph import Conv, Graph
+from unina.dla.graph import Activation, Conv, Graph, Mul
+
+
+def smooth_layers(graph: Graph) -> tuple[str, ...]:
+    """The operators that run in FP16 whatever is chosen, in the order of the graph: sigmoids, tanhs and products."""
+    return tuple(op.name for op in graph.ops if isinstance(op, Activation | Mul))
 
 
 def float16_tensors(graph: Graph, promoted: Collection[str]) -> frozenset[str]:
     """The tensors that are stored as FP16 and need no scale; every other tensor is int8.
 
     What a promoted convolution writes, after its fused ReLU, is float16 when only promoted convolutions read it, or
-    nothing does (an output of the graph). An INT8 operator among its readers makes it int8 for all of them.
+    nothing does (an output of the graph). An INT8 operator among its readers makes it int8 for all of them. So is what
+    lies between the sigmoid and the product of a SiLU.
 
     Args:
         promoted: names of convolutions, as in layer_precisions.txt.
@@ -27,7 +33,7 @@ def float16_tensors(graph: Graph, promoted: Collection[str]) -> frozenset[str]:
     for name in promoted:
         if name not in convolutions:
             raise ValueError(f"{name!r} is to run in FP16, but the graph has no convolution of that name")
-    found: set[str] = set()
+    found = {gate.output for gate in graph.gates.values()}
     for name in promoted:
         op = convolutions[name]
         relu = graph.fused_relu(op)

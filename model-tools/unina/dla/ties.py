@@ -3,11 +3,12 @@
 TensorRT's DLA layer restrictions ask for equal ranges on both inputs of an element-wise operation, on all inputs and
 the output of a concat, and on both sides of a pooling; a nearest resize copies integers, so it ties too. A ReLU cuts
 them: our own scale maps tie it as well, but nothing breaks where a ReLU that runs inside a convolution is not tied.
+They tie the output of a maximum and a minimum, too, and leave the inputs of a product alone, which runs in FP16.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from unina.dla.graph import Graph
+from unina.dla.graph import Bilinear, Graph, Max, Min, Mul, Op, Relu
 from unina.dla.network import Network, Node
 
 ALL_EQUAL = frozenset({"Concat", "MaxPool", "AveragePool", "Resize"})
@@ -22,11 +23,18 @@ def tied_groups(graph: Graph) -> Groups:
     """Partitions all tensors of the graph into groups of equal scale, in the order of the graph."""
     pairs: list[tuple[str, str]] = []
     for op in graph.ops:
-        kind = type(op).__name__
-        pairs += ties(kind, op.inputs, op.output)
-        if kind == "Relu":
-            pairs.append((op.inputs[0], op.output))
+        pairs += _graph_ties(op)
     return _groups(graph.shapes, pairs)
+
+
+def _graph_ties(op: Op) -> Iterator[tuple[str, str]]:
+    match op:
+        case Relu() | Max() | Min():
+            yield from ((name, op.output) for name in op.inputs)
+        case Mul() | Bilinear():
+            pass
+        case _:
+            yield from ties(type(op).__name__, op.inputs, op.output)
 
 
 def network_groups(network: Network) -> Groups:

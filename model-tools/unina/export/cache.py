@@ -1,5 +1,7 @@
 """Writes TensorRT's text calibration cache; `unina.dla.cache_file` reads it, and says what it looks like."""
 
+from collections.abc import Collection
+
 import onnx
 
 from unina.dla.cache_file import Cache, CacheError, read_cache
@@ -20,14 +22,18 @@ def format_cache(scales: ScaleMap, version: int = TENSORRT_VERSION) -> str:
     return "\n".join(lines) + "\n"
 
 
-def checked_cache(scales: ScaleMap, model: onnx.ModelProto) -> str:
+def checked_cache(scales: ScaleMap, model: onnx.ModelProto, fp16_layers: Collection[str] = ()) -> str:
     """The text of a cache that holds a usable scale for every tensor of the network, ties kept.
+
+    Args:
+        fp16_layers: names of nodes that run in FP16.
 
     Raises:
         CacheError: it does not; the first thing that `unina-dla lint-cache` would find.
     """
     text = format_cache(scales)
-    found = next(iter(lint_cache(text, read_network(model), TensorRt.of_cache(TENSORRT_VERSION))), None)
+    lint = lint_cache(text, read_network(model), TensorRt.of_cache(TENSORRT_VERSION), fp16_layers)
+    found = next(iter(lint), None)
     if found is not None:
         raise CacheError(found.text("calibration.cache"))
     return text

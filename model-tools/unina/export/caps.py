@@ -22,7 +22,7 @@ def caps_apart(network: DeployNetwork) -> DeployNetwork:
     readers = Counter([*network.outputs, *(name for step in network.steps for name in set(step.inputs))])
     for step in network.steps:
         caps = {capped.get(name) for name in step.inputs}
-        if step.op in {"Add", "Concat"} and len(caps) > 1:
+        if step.op in {"Add", "Concat", "Max", "Min"} and len(caps) > 1:
             copies = {name: f"{name}_for_{step.name}" for name in dict.fromkeys(step.inputs) if name in capped}
             steps += [_copy(name, copy, channels[name]) for name, copy in copies.items()]
             channels |= {copy: channels[name] for name, copy in copies.items()}
@@ -32,7 +32,7 @@ def caps_apart(network: DeployNetwork) -> DeployNetwork:
             channels[copy] = channels[step.inputs[0]]
             steps.append(_copy(step.inputs[0], copy, channels[copy]))
             step = replace(step, inputs=(copy,))  # noqa: PLW2901
-        elif step.op in {"MaxPool", "Resize", "Concat"} and caps != {None}:
+        elif _keeps_scale(step) and caps != {None}:
             capped[step.output] = next(cap for cap in caps if cap is not None)
         if step.op == "Clip":
             capped[step.output] = float(step.constants["max"])
@@ -41,9 +41,16 @@ def caps_apart(network: DeployNetwork) -> DeployNetwork:
     return replace(network, steps=tuple(steps))
 
 
+def _keeps_scale(step: Step) -> bool:
+    nearest = step.op == "Resize" and step.attributes["mode"] == "nearest"
+    return nearest or step.op in {"MaxPool", "AveragePool", "Concat", "Max", "Min"}
+
+
 def _channels(step: Step, channels: dict[str, int]) -> int:
     if step.op == "Conv":
         return len(step.weight)
+    if step.op == "ConvTranspose":
+        return int(step.weight.shape[1])
     return sum(channels[name] for name in step.inputs) if step.op == "Concat" else channels[step.inputs[0]]
 
 

@@ -96,3 +96,18 @@ def conv_step(
 def channel_step(name: str, x: str, output: str, scale: Array, shift: Array) -> Step:
     """`scale · x + shift`, one of each a channel: a depthwise convolution of 1×1."""
     return conv_step(name, x, output, scale.reshape(-1, 1, 1, 1), shift, group=scale.size)
+
+
+def nearest_step(name: str, x: str, output: str, factor: tuple[int, int]) -> Step:
+    """Every cell repeated `factor` times, in height and width."""
+    return _resize_step(name, x, output, factor, mode="nearest", nearest_mode="floor", corner="asymmetric")
+
+
+def bilinear_step(name: str, x: str, output: str, factor: tuple[int, int], corner: str) -> Step:
+    """Interpolation; `corner`: ONNX's coordinate_transformation_mode."""
+    return _resize_step(name, x, output, factor, mode="linear", corner=corner)
+
+
+def _resize_step(name: str, x: str, output: str, factor: tuple[int, int], corner: str, **attributes: str) -> Step:
+    constants = {"roi": np.array([], np.float32), "scales": np.array([1, 1, *factor], np.float32)}
+    return Step("Resize", name, (x,), output, {"coordinate_transformation_mode": corner, **attributes}, constants)

@@ -14,7 +14,8 @@ import onnx
 from unina.compress.calibrate import Method, calibrate, passes
 from unina.compress.pictures import CalibrationPictures, sample_paths
 from unina.data import Dataset, Sample, load_dataset
-from unina.dla.graph import Conv, Graph, read_graph
+from unina.dla.graph import Conv, Graph
+from unina.dla.graph_reader import read_graph
 from unina.dla.scales import ScaleMap
 from unina.dla.ties import tied_groups
 from unina.dla.trtexec import LAYERS_FILE, layers_text
@@ -24,7 +25,7 @@ from unina.evaluate.stages import NetworkStage, TrainingForm
 from unina.evaluate.subject import FUSED, HOST, ONNX, QDQ, TORCH
 from unina.export.bundle import BundleDraft, check_output, new_bundle
 from unina.export.cache import checked_cache
-from unina.export.lower import Rounding, lower
+from unina.export.lower import lower
 from unina.export.manifest import Provenance, labels, manifest
 from unina.export.onnx_graph import export_onnx
 from unina.export.parity import OutputParity, measure_parity, parity_json, require_onnx_parity, torch_maps
@@ -33,6 +34,7 @@ from unina.export.qdq import quantised_model
 from unina.export.report import DlaFindings, dla_findings, report_html, report_json, sensitivity_json
 from unina.export.selftest import PICTURE as SELFTEST
 from unina.export.selftest import selftest
+from unina.export.tables import Rounding
 from unina.model import Checkpoint, DeployedDetector, load_checkpoint
 
 PARITY_PICTURES = 8

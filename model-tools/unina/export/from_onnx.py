@@ -14,8 +14,10 @@ from unina.compress.calibrate import Method, calibrate, passes
 from unina.compress.pictures import CalibrationPictures, sample_paths
 from unina.data import Dataset, load_dataset
 from unina.dla.check import Device
-from unina.dla.graph import read_graph
+from unina.dla.graph_reader import read_graph
 from unina.dla.network import Network, read_network
+from unina.dla.precision import smooth_layers
+from unina.dla.trtexec import LAYERS_FILE, layers_text
 from unina.evaluate import Head, HostMaps, HostStage, OnnxMaps, OnnxStage, map_classes
 from unina.evaluate.classifier import Logits, score_classifier
 from unina.evaluate.picture_input import Color, PictureInput
@@ -28,7 +30,7 @@ from unina.export.cache import checked_cache
 from unina.export.deploy_network import DeployNetwork
 from unina.export.exporter import PARITY_PICTURES, ExportError, Progress, bundle_signer, relative, silent
 from unina.export.level_maps import LevelMaps, head_of
-from unina.export.lower import Rounding, lower
+from unina.export.lower import lower
 from unina.export.manifest import Provenance, labels, manifest, network_manifest
 from unina.export.onnx_report import onnx_report_html, onnx_report_json
 from unina.export.parity import ONNX_TOLERANCE, OutputParity, ParityError, measure_parity, parity_json
@@ -39,6 +41,7 @@ from unina.export.rewrite import before_decoding, deploy_network
 from unina.export.rewrite_notes import costly, left_out
 from unina.export.selftest import PICTURE as SELFTEST
 from unina.export.selftest import selftest
+from unina.export.tables import Rounding
 
 Decode = Literal["classify", "raw", "detect"]
 
@@ -143,7 +146,7 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
     original = _Original(settings.model, ends, settings.normalisation)
     _require_unchanged(rewritten, original, settings.normalisation, few)
     folded, notes = settings.normalisation.fold(rewritten)
-    notes += left_out(network, named, ends) + costly(network, rewritten)
+    notes += left_out(network, named, ends) + costly(rewritten)
     model = folded.to_onnx()
     graph = read_graph(model)
     classes, decode = _decode([graph.shapes[name] for name in ends], dataset, settings)
@@ -153,12 +156,13 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
 
     with progress(f"calibrate ({settings.calibration})", len(paths) * passes(settings.calibration)) as advance:
         scales = calibrate(model, pictures, settings.calibration, advance, cut_raw_maps=head is not None)
-    cache = checked_cache(scales, model)
+    halves = smooth_layers(graph)
+    cache = checked_cache(scales, model, halves)
     loadable = lower(graph, scales, settings.rounding)
     qdq = quantised_model(model, scales)
     with progress("parity", len(few)) as advance:
         parity = measure_parity(original, ends, model, qdq, loadable, scales, few, advance)
-    dla = dla_findings(model.SerializeToString(), scales)
+    dla = dla_findings(model.SerializeToString(), scales, halves)
     notes += tuple(
         f"{verdict.node.name} ({verdict.node.op}) does not run on the DLA: {verdict.fix}"
         for verdict in dla.check.verdicts
@@ -182,6 +186,8 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
         draft.add("model.qdq.onnx", qdq.SerializeToString())
         draft.add("host.loadable", loadable)
         draft.add("labels.txt", labels(classes))
+        if halves:
+            draft.add(LAYERS_FILE, layers_text(halves).encode())
         known: dict[str, Any] = {
             "name": settings.name or settings.output.stem,
             "classes": classes,

@@ -16,7 +16,7 @@ from unina.dla.precision import float16_tensors
 from unina.dla.scales import ScaleMap
 from unina.evaluate import Head
 from unina.evaluate.picture_input import PictureInput
-from unina.export.lower import Rounding
+from unina.export.tables import Rounding
 
 SCHEMA = 1
 NETWORK_SCHEMA = 2

@@ -10,7 +10,8 @@ import onnxslim
 import torch
 from torch import nn
 
-from unina.dla.graph import GraphError, read_graph
+from unina.dla.graph import Add, Concat, Conv, GraphError, MaxPool, Relu, Resize
+from unina.dla.graph_reader import read_graph
 
 OPSET = 17
 INPUT = "images"
@@ -45,7 +46,7 @@ def export_onnx(deployed: Deployed) -> onnx.ModelProto:
     the calibration cache depends on them.
 
     Raises:
-        GraphError: an operator other than Conv, Relu, Add, Concat, MaxPool and Resize, or one that the DLA cannot run.
+        GraphError: an operator, attribute or shape that the DLA or the host engine does not run.
     """
     assert isinstance(deployed, nn.Module)
     example = torch.zeros(1, 3, deployed.spec.input_height, deployed.spec.input_width)
@@ -71,6 +72,9 @@ def export_onnx(deployed: Deployed) -> onnx.ModelProto:
 def check_deploy_graph(model: onnx.ModelProto, output_names: tuple[str, ...]) -> None:
     """Raises GraphError unless the model is a deploy graph with the input "images" and exactly these outputs."""
     graph = read_graph(model)
+    for op in graph.ops:
+        if not isinstance(op, Conv | Relu | Add | Concat | MaxPool | Resize):
+            raise GraphError(f"{op.name}: no detector of ours has a {type(op).__name__}: training would not know it")
     if graph.inputs != (INPUT,):
         raise GraphError(f"the graph has the inputs {list(graph.inputs)}, expected {INPUT!r} alone")
     if graph.outputs != tuple(output_names):

@@ -4,7 +4,8 @@ What TensorRT ≥ 11 and other runtimes load. A tensor keeps its name where it i
 cache); its readers see `<name>_dequantized`. A graph output is produced as `<name>_raw` and keeps its name after DQ.
 
 A convolution that runs in FP16 ("promoted") is one of float16 tensors, as strongly typed runtimes ask for it: a Cast
-behind the DQ that it reads, weights and bias in float16, a Cast before the Q behind it. A tensor that is float16 in the
+behind the DQ that it reads, weights and bias in float16, a Cast before the Q behind it. So are sigmoids, tanhs and
+products, which the DLA has in FP16 alone. A tensor that is float16 in the
 bundle (docs/integer-semantics.md) has no Q/DQ. The host engine keeps the bias in float32; that is the one difference.
 ONNX Runtime's CPU has no FP16: it computes such a layer in float32 and rounds nothing. (Float32 weights between DQ and
 Q would not do: it makes them INT8 by itself, WeightBiasQuantization.)
@@ -16,8 +17,9 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from unina.dla.graph import Conv, read_graph
-from unina.dla.precision import float16_tensors, float16_weight
+from unina.dla.graph import Conv, Deconv
+from unina.dla.graph_reader import read_graph
+from unina.dla.precision import float16_tensors, float16_weight, smooth_layers
 from unina.dla.scales import ScaleMap
 from unina.dla.weights import quantise_conv
 
@@ -36,7 +38,8 @@ def quantised_model(model: onnx.ModelProto, scales: ScaleMap, promoted: Collecti
     graph = read_graph(model)
     half = float16_tensors(graph, promoted)
     relus = {op.name: graph.fused_relu(op) for op in graph.ops if isinstance(op, Conv) and op.name in promoted}
-    last = {name if relu is None else relu.name for name, relu in relus.items()}  # what writes the layer's tensor
+    floats = {*relus, *smooth_layers(graph)}
+    last = {name if (relu := relus.get(name)) is None else relu.name for name in floats}  # writes the layer's tensor
     nodes: list[NodeProto] = []
     tensors: list[TensorProto] = [numpy_helper.from_array(np.array(0, np.int8), "zero_point")]
 
@@ -62,20 +65,23 @@ def quantised_model(model: onnx.ModelProto, scales: ScaleMap, promoted: Collecti
         node = NodeProto()
         node.CopyFrom(original)
         real = [name if name in graph.outputs else f"{name}_dequantized" for name in op.inputs]
-        if op.name in relus and isinstance(op, Conv):
-            x = op.inputs[0]
-            node.input[0] = x if x in half else cast(real[0], f"{x}_half", TensorProto.FLOAT16)
-            tensors.extend(_half_weights(op))
-            node.input[1:] = [f"{op.output}_weight", f"{op.output}_bias"]
+        if op.name in floats:
+            node.input[: len(real)] = [
+                x if x in half else cast(dequantised, f"{x}_half", TensorProto.FLOAT16)
+                for x, dequantised in zip(op.inputs, real, strict=True)
+            ]
+            if isinstance(op, Conv):
+                tensors.extend(_half_weights(op))
+                node.input[1:] = [f"{op.output}_weight", f"{op.output}_bias"]
         elif op.name not in last:  # a ReLU inside a promoted layer reads what that writes
             node.input[: len(real)] = real
-        if isinstance(op, Conv) and op.name not in relus:
+        if isinstance(op, Conv | Deconv) and op.name not in relus:
             weight, parameters = _weights(op, scales)
             tensors.extend(parameters)
             nodes.append(weight)
             node.input[1:] = [weight.output[0], f"{op.output}_bias"]
         nodes.append(node)
-        if op.name in relus and op.name not in last:
+        if op.name in floats and op.name not in last:
             continue  # inside the layer
         is_output, stays_half = op.output in graph.outputs, op.output in half
         written = f"{op.output}_raw" if is_output and not stays_half else op.output
@@ -109,16 +115,19 @@ def _half_weights(op: Conv) -> list[TensorProto]:
     ]
 
 
-def _weights(op: Conv, scales: ScaleMap) -> tuple[NodeProto, list[TensorProto]]:
+def _weights(op: Conv | Deconv, scales: ScaleMap) -> tuple[NodeProto, list[TensorProto]]:
     """The node that dequantises the weights of an INT8 convolution, and its initialisers and the bias."""
     integers = quantise_conv(op, scales[op.inputs[0]])
     prefix = f"{op.output}_weight"
+    axis = 1 if isinstance(op, Deconv) else 0  # of the output channels
     tensors = [
-        numpy_helper.from_array(integers.weight, f"{prefix}_quantized"),
+        numpy_helper.from_array(np.ascontiguousarray(integers.weight.swapaxes(0, axis)), f"{prefix}_quantized"),
         numpy_helper.from_array(integers.scale, f"{prefix}_scale"),
         numpy_helper.from_array(np.zeros(len(integers.scale), np.int8), f"{prefix}_zero_point"),
     ]
     inputs = [tensor.name for tensor in tensors]
     bias = numpy_helper.from_array(op.bias.astype(np.float32), f"{op.output}_bias")
-    node = helper.make_node("DequantizeLinear", inputs, [f"{prefix}_dequantized"], f"{prefix}/DequantizeLinear", axis=0)
+    node = helper.make_node(
+        "DequantizeLinear", inputs, [f"{prefix}_dequantized"], f"{prefix}/DequantizeLinear", axis=axis
+    )
     return node, [*tensors, bias]

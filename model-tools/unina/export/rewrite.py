@@ -9,7 +9,10 @@ from dataclasses import replace
 
 from unina.dla.check import Device, check
 from unina.dla.network import Network, Node
+from unina.export import rewrite_activations as activations
 from unina.export import rewrite_channels as channels
+from unina.export import rewrite_enlarge as enlarge
+from unina.export import rewrite_pairs as pairs
 from unina.export import rewrite_places as places
 from unina.export import rewrite_windows as windows
 from unina.export.caps import caps_apart
@@ -21,11 +24,6 @@ __all__ = ["RewriteError", "before_decoding", "deploy_network"]
 DECODED_AFTERWARDS = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})
 """At the end of a network: the decode's work, on the CPU."""
 INSTEAD = {
-    "Sigmoid": "a gate or SiLU: train with ReLU in its place, and without gates",
-    "Tanh": "train with ReLU in its place",
-    "ConvTranspose": "train with a nearest Resize and a convolution in its place",
-    "Max": "train with an Add or Concat in its place",
-    "Min": "train with an Add or Concat in its place",
     "LRN": "train with BatchNormalization in its place",
     "QuantizeLinear": "give the network without Q/DQ; the export calibrates it anew",
     "DequantizeLinear": "give the network without Q/DQ; the export calibrates it anew",
@@ -97,20 +95,29 @@ def _refuse_unknown(draft: Draft) -> None:
 
 _HANDLERS: dict[str, Callable[[Draft, Node], None]] = {
     "Conv": windows.conv,
+    "ConvTranspose": enlarge.deconv,
+    "DepthToSpace": enlarge.depth_to_space,
     "Gemm": windows.dense,
     "MatMul": windows.dense,
     "BatchNormalization": channels.batch_norm,
-    "Add": channels.arithmetic,
-    "Sum": channels.arithmetic,
-    "Sub": channels.arithmetic,
-    "Mul": channels.arithmetic,
-    "Div": channels.arithmetic,
+    "Add": pairs.arithmetic,
+    "Sum": pairs.arithmetic,
+    "Sub": pairs.arithmetic,
+    "Mul": pairs.arithmetic,
+    "Div": pairs.arithmetic,
+    "Pow": pairs.power,
+    "Max": pairs.extreme,
+    "Min": pairs.extreme,
     "Split": channels.split,
     "Slice": channels.channel_slice,
-    "Relu": channels.relu,
-    "LeakyRelu": channels.leaky_relu,
-    "PRelu": channels.leaky_relu,
-    "Clip": channels.clip,
+    "Relu": activations.relu,
+    "LeakyRelu": activations.leaky_relu,
+    "PRelu": activations.prelu,
+    "Clip": activations.clip,
+    "Sigmoid": activations.smooth,
+    "Tanh": activations.smooth,
+    "HardSigmoid": activations.hard_sigmoid,
+    "HardSwish": activations.hard_swish,
     "MaxPool": windows.max_pool,
     "AveragePool": windows.average_pool,
     "GlobalAveragePool": windows.global_average,
@@ -119,8 +126,8 @@ _HANDLERS: dict[str, Callable[[Draft, Node], None]] = {
     "ReduceMax": windows.reduce_max,
     "SpaceToDepth": places.space_to_depth,
     "Concat": places.concat,
-    "Resize": places.resize,
-    "Upsample": places.resize,
+    "Resize": enlarge.resize,
+    "Upsample": enlarge.resize,
     "Pad": places.pad,
     "Reshape": places.reshape,
     "Flatten": places.reshape,

@@ -1,4 +1,4 @@
-"""What moves values and changes none: concatenation, resizing, padding, cutting, reshaping.
+"""What moves values and changes none: concatenation, padding, cutting, reshaping.
 
 Each function takes one node into the draft, and raises RewriteError where the node asks for more than it can become.
 """
@@ -9,7 +9,7 @@ import numpy as np
 from onnx import TensorProto
 
 from unina.dla.network import Node
-from unina.export.deploy_network import Step, conv_step
+from unina.export.deploy_network import conv_step
 from unina.export.rewrite_draft import Draft, Flat, RewriteError
 
 
@@ -19,24 +19,6 @@ def concat(draft: Draft, node: Node) -> None:
     if rank != 4 or node.attributes.get("axis", 0) % rank != 1:
         raise RewriteError(node, "joins something else than channels: let the network end before it (--outputs)")
     draft.step(node, "Concat", [draft.read(node, i) for i in range(len(node.inputs))], axis=1)
-
-
-def resize(draft: Draft, node: Node) -> None:
-    """Resize and Upsample that repeat every cell a whole number of times."""
-    before, after = (draft.shape(name, node) for name in (node.inputs[0], node.outputs[0]))
-    given = node.attributes
-    corner = given.get("coordinate_transformation_mode", "half_pixel")
-    how = given.get("mode", "nearest"), corner, given.get("nearest_mode", "round_prefer_floor")
-    whole = all(b % a == 0 for a, b in zip(before, after, strict=True)) and before[:2] == after[:2]
-    old = node.op == "Upsample" or draft.network.opset < 11
-    # With whole factors, half_pixel with round_prefer_floor picks the same cells as asymmetric with floor.
-    same = old or how[1:] in {("asymmetric", "floor"), ("half_pixel", "round_prefer_floor")}
-    if how[0] != "nearest" or not same or not whole:
-        raise RewriteError(node, f"resizes {before} to {after} by {how}; the DLA repeats cells a whole number of times")
-    scales = np.array([1, 1, after[2] // before[2], after[3] // before[3]], np.float32)
-    attributes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    constants = {"roi": np.array([], np.float32), "scales": scales}
-    draft.add(Step("Resize", node.name, (draft.read(node),), node.outputs[0], attributes, constants))
 
 
 def pad(draft: Draft, node: Node) -> None:

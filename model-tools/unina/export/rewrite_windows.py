@@ -119,10 +119,14 @@ def _window(
 
 
 def average_pool(draft: Draft, node: Node) -> None:
-    """AveragePool: a depthwise convolution of equal weights."""
+    """AveragePool: a depthwise convolution of equal weights; as it is, where it leaves padding out."""
     kernel, strides, pads = _window(draft, node)
     if any(pads) and not node.attributes.get("count_include_pad"):
-        raise RewriteError(node, "leaves its padding out of the average; use count_include_pad=1, or no padding")
+        if max(kernel) > LARGEST_POOL:
+            raise RewriteError(node, f"leaves its padding out of an average over {kernel}; the DLA does so up to 8×8")
+        attributes = {"kernel_shape": list(kernel), "strides": list(strides), "pads": list(pads)}
+        draft.step(node, "AveragePool", [draft.read(node)], **attributes)
+        return
     source, around = draft.padding(node)
     _average(draft, node, source, kernel, strides, tuple(a + b for a, b in zip(pads, around, strict=True)))
 

@@ -230,6 +230,8 @@ class QuantisedDetector(nn.Module):
                 return F.max_pool2d(padded, op.kernel, op.stride)
             case Resize():
                 return F.interpolate(read[0], scale_factor=[float(f) for f in op.factor], mode="nearest")
+            case _:
+                raise ValueError(f"{op.name}: no training computes a {type(op).__name__}")
 
     def _convolution(self, op: Conv, x: Tensor, stored: str, relu: bool, quantised: bool) -> Tensor:
         weight, bias = self.kernel(op)
