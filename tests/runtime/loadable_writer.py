@@ -1,4 +1,4 @@
-"""Builds host.loadable bytes (docs/bundle.md, versions 1 and 2) out of NumPy arrays.
+"""Builds host.loadable bytes (docs/bundle.md, versions 1 to 3) out of NumPy arrays.
 
 A `Network` is the JSON header of a loadable with arrays where the file has offsets. The engine reads the bytes, the
 reference in `reference.py` reads the network itself.
@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ARRAY_TYPES = {"weights": "<i1", "bias": "<i4", "multiplier": "<f4"}
+ARRAY_TYPES = {"weights": "<i1", "bias": "<i4", "multiplier": "<f4", "table": "<i1"}
 FLOAT_ARRAY_TYPES = {"weights": "<f2", "bias": "<f4"}
 """Of a promoted convolution."""
+VERSION_3 = {"table", "mul", "max", "min", "avgpool", "bilinear", "depthtospace"}
+"""Operators that versions 1 and 2 do not have."""
 
 
 def array_types(op: dict[str, Any]) -> dict[str, str]:
@@ -150,14 +152,16 @@ class Network:
         self.ops.append({"type": "concat", "name": "", "inputs": list(sources), "output": output})
         return output
 
-    def maxpool(
+    def pool(
         self,
+        kind: str,
         source: str,
         output: str,
         kernel: tuple[int, int],
-        stride: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
         pads: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> str:
+        """kind: maxpool or avgpool."""
         channels, height, width = self.shape(source)
         self.tensor(
             output,
@@ -166,7 +170,7 @@ class Network:
             window_size(width, kernel[1], stride[1], pads[1] + pads[3]),
             self.scale(source),
         )
-        op = {"type": "maxpool", "name": "", "inputs": [source], "output": output}
+        op = {"type": kind, "name": "", "inputs": [source], "output": output}
         self.ops.append(op | {"kernel": list(kernel), "stride": list(stride), "pads": list(pads)})
         return output
 
@@ -176,9 +180,48 @@ class Network:
         self.ops.append({"type": "resize", "name": "", "inputs": [source], "output": output, "factor": list(factor)})
         return output
 
+    def table(self, source: str, output: str, table: npt.NDArray[np.int8], *, scale: float = 1.0) -> str:
+        """table: 256 values, for the inputs -128 to 127."""
+        self.tensor(output, *self.shape(source), scale)
+        values = np.asarray(table, np.int8)
+        self.ops.append({"type": "table", "name": "", "inputs": [source], "output": output, "table": values})
+        return output
+
+    def mul(self, a: str, b: str, output: str, *, scale: float = 1.0) -> str:
+        """b: like a, or C×1×1."""
+        self.tensor(output, *self.shape(a), scale)
+        bits = float_bits(self.scale(a) * self.scale(b) / np.float32(scale))
+        self.ops.append({"type": "mul", "name": "", "inputs": [a, b], "output": output, "multiplier_bits": bits})
+        return output
+
+    def extreme(self, kind: str, a: str, b: str, output: str) -> str:
+        """kind: max or min."""
+        self.tensor(output, *self.shape(a), self.scale(a))
+        self.ops.append({"type": kind, "name": "", "inputs": [a, b], "output": output})
+        return output
+
+    def bilinear(
+        self, source: str, output: str, factor: tuple[int, int], *, corner: str = "half_pixel", scale: float = 1.0
+    ) -> str:
+        channels, height, width = self.shape(source)
+        self.tensor(output, channels, height * factor[0], width * factor[1], scale)
+        multiplier = self.scale(source) / np.float32(scale) / np.float32(4 * factor[0] * factor[1])
+        op = {"type": "bilinear", "name": "", "inputs": [source], "output": output}
+        self.ops.append(op | {"factor": list(factor), "corner": corner, "multiplier_bits": float_bits(multiplier)})
+        return output
+
+    def depth_to_space(self, source: str, output: str, block: tuple[int, int], cut: tuple[int, int] = (0, 0)) -> str:
+        """cut: rows and columns that the output ends early."""
+        channels, height, width = self.shape(source)
+        height, width = height * block[0] - cut[0], width * block[1] - cut[1]
+        self.tensor(output, channels // (block[0] * block[1]), height, width, self.scale(source))
+        op = {"type": "depthtospace", "name": "", "inputs": [source], "output": output, "block": list(block)}
+        self.ops.append(op)
+        return output
+
 
 def window_size(size: int, kernel: int, stride: int, pads: int, dilation: int = 1) -> int:
-    """Output size of a conv or maxpool on one axis."""
+    """Output size of a conv or pooling on one axis."""
     return (size + pads - dilation * (kernel - 1) - 1) // stride + 1
 
 
@@ -195,9 +238,11 @@ def header_and_data(network: Network) -> tuple[dict[str, Any], bytes]:
             written[key] = len(data)
             data.extend(np.ascontiguousarray(op[key], dtype).tobytes())
         ops.append(written)
-    promoted = any(op.get("precision") == "float16" for op in network.ops)
+    version = 2 if any(op.get("precision") == "float16" for op in network.ops) else 1
+    if any(op["type"] in VERSION_3 for op in network.ops):
+        version = 3
     header = {
-        "version": 2 if promoted else 1,
+        "version": version,
         "rounding": network.rounding,
         "data_bytes": len(data),
         "tensors": network.tensors,
@@ -233,6 +278,8 @@ def read_loadable(content: bytes) -> Network:
     data = content[12 + length + (-(12 + length) % 64) :]
     network = Network(header["rounding"], header["tensors"], header["inputs"], header["outputs"], header["ops"])
     for op in network.ops:
+        if op["type"] == "table":
+            op["table"] = np.frombuffer(data, np.int8, 256, op["table"])
         if op["type"] != "conv":
             continue
         channels_out = network.shape(op["output"])[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from loadable_writer import Network
+from loadable_writer import VERSION_3, Network
 
 # The engine works in units of 4, 16 and 32 channels; sizes on both sides of them matter most.
 CHANNELS = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 24, 31, 32, 33, 40, 48, 64, 68, 96, 100]
@@ -77,44 +77,83 @@ def add_promoted(
     network.float_conv(source, output, weights.astype(np.float16), bias.astype(np.float32), scale=scale, **window)
 
 
-def add_maxpool(draw: st.DrawFn, network: Network, source: str, output: str) -> bool:
+def add_pool(draw: st.DrawFn, network: Network, source: str, output: str, kind: str) -> bool:
+    """kind: maxpool or avgpool."""
     _, height, width = network.shape(source)
     kernel = small_pair(draw, 1, 5)
     pads = tuple(draw(st.integers(0, kernel[i % 2] - 1)) for i in range(4))
+    if kind == "avgpool" and draw(st.booleans()):  # of the whole picture
+        kernel, pads = (height, width), (0, 0, 0, 0)
     if height + pads[0] + pads[2] < kernel[0] or width + pads[1] + pads[3] < kernel[1]:
         return False
-    network.maxpool(source, output, kernel, small_pair(draw, 1, 3), pads)
+    network.pool(kind, source, output, kernel, small_pair(draw, 1, 3), pads)
     return True
+
+
+def add_enlargement(draw: st.DrawFn, network: Network, source: str, output: str, kind: str) -> bool:
+    """kind: resize, bilinear or depthtospace."""
+    channels, height, width = network.shape(source)
+    if kind == "depthtospace":
+        fitting = [(y, x) for y in range(1, 5) for x in range(1, 5) if channels % (y * x) == 0]
+        block = draw(st.sampled_from(fitting))
+        network.depth_to_space(source, output, block, tuple(draw(st.integers(0, b - 1)) for b in block))  # type: ignore[arg-type]
+        return True
+    factor = small_pair(draw, 1, 3 if kind == "resize" else 5)
+    if channels * height * width * factor[0] * factor[1] > MAX_ELEMENTS:
+        return False
+    if kind == "resize":
+        network.resize(source, output, factor)
+    else:
+        corner, scale = draw(st.sampled_from(["half_pixel", "asymmetric"])), draw(st.sampled_from(SCALES))
+        network.bilinear(source, output, factor, corner=corner, scale=scale)
+    return True
+
+
+def add_mul(draw: st.DrawFn, network: Network, source: str, output: str, int8: list[str]) -> None:
+    """By a tensor of the same shape, or by one factor a channel, for which there may have to be a pooling first."""
+    channels, height, width = network.shape(source)
+    scale = draw(st.sampled_from([*SCALES, 4.0, 17.0]))  # the last ones keep most products within int8
+    if draw(st.booleans()):
+        alike = [n for n in int8 if network.shape(n) == network.shape(source)]
+    else:
+        alike = [n for n in int8 if network.shape(n) == (channels, 1, 1)]
+        if not alike:
+            alike = [network.pool("avgpool", source, f"{output}_factors", (height, width))]
+    network.mul(source, draw(st.sampled_from(alike)), output, scale=scale)
+
+
+OPERATORS = ["conv"] * 6 + ["relu", "add", "concat", "maxpool", "resize"] + sorted(VERSION_3)
 
 
 def add_operator(draw: st.DrawFn, rng: np.random.Generator, network: Network, output: str) -> bool:
     """Appends one operator on tensors that are there already; False when the draw does not fit."""
     names = [tensor["name"] for tensor in network.tensors]
     source = names[-1] if draw(st.booleans()) else draw(st.sampled_from(names))
-    channels, height, width = network.shape(source)
-    kind = draw(st.sampled_from(["conv", "conv", "conv", "relu", "add", "concat", "maxpool", "resize"]))
-    if network.is_float16(source):
-        kind = "conv"  # a promoted one: nothing else reads float16
-    if kind == "conv":
-        return add_conv(draw, rng, network, source, output, may_promote=True)
-    if kind == "maxpool":
-        return add_maxpool(draw, network, source, output)
-    if kind == "relu":
-        network.relu(source, output)
-    elif kind == "resize":
-        factor = small_pair(draw, 1, 3)
-        if channels * height * width * factor[0] * factor[1] > MAX_ELEMENTS:
-            return False
-        network.resize(source, output, factor)
-    else:
-        int8 = [n for n in names if not network.is_float16(n)]
-        alike = [n for n in int8 if network.scale(n) == network.scale(source)]
-        if kind == "add":
-            alike = [n for n in alike if network.shape(n) == network.shape(source)]
-            network.add(source, draw(st.sampled_from(alike)), output,
+    # only promoted convolutions read float16
+    kind = "conv" if network.is_float16(source) else draw(st.sampled_from(OPERATORS))
+    int8 = [n for n in names if not network.is_float16(n)]
+    alike = [n for n in int8 if network.scale(n) == network.scale(source)] if kind != "conv" else []
+    same_shape = [n for n in alike if network.shape(n) == network.shape(source)]
+    match kind:
+        case "conv":
+            return add_conv(draw, rng, network, source, output, may_promote=True)
+        case "maxpool" | "avgpool":
+            return add_pool(draw, network, source, output, kind)
+        case "resize" | "bilinear" | "depthtospace":
+            return add_enlargement(draw, network, source, output, kind)
+        case "relu":
+            network.relu(source, output)
+        case "table":
+            network.table(source, output, rng.integers(-128, 128, 256), scale=draw(st.sampled_from(SCALES)))
+        case "mul":
+            add_mul(draw, network, source, output, int8)
+        case "max" | "min":
+            network.extreme(kind, source, draw(st.sampled_from(same_shape)), output)
+        case "add":
+            network.add(source, draw(st.sampled_from(same_shape)), output,
                         scale=draw(st.sampled_from(SCALES)), relu=draw(st.booleans()))  # fmt: skip
-        else:
-            alike = [n for n in alike if network.shape(n)[1:] == (height, width)]
+        case "concat":
+            alike = [n for n in alike if network.shape(n)[1:] == network.shape(source)[1:]]
             others = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))
             network.concat([source, *others], output)
     return True

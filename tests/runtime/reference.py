@@ -134,6 +134,56 @@ def maxpool(x: Int8, op: dict[str, Any]) -> Int8:
     return np.maximum.reduce(views).astype(np.int8)
 
 
+def avgpool(x: Int8, op: dict[str, Any], rounding: str) -> Int8:
+    inside = np.ones_like(x)
+    total, pixels = (sum(view for _, _, view in windows(pad(v, op["pads"], 0), op, [1, 1])) for v in (x, inside))
+    mean = total.astype(np.float32) / pixels.astype(np.float32)
+    assert mean.dtype == np.float32
+    return (np.rint(mean) if rounding == "half-even" else round_half_away(mean)).astype(np.int8)
+
+
+def mul(a: Int8, b: Int8, op: dict[str, Any], scales: tuple[np.float32, ...], rounding: str, fp19_on: bool) -> Int8:
+    """scales: of both inputs and of the output; b: C×H×W as a, or C×1×1."""
+    if not fp19_on:
+        multiplier = np.float32(struct.unpack(">f", bytes.fromhex(op["multiplier_bits"]))[0])
+        return requantise(a.astype(np.int32) * b.astype(np.int32), multiplier, rounding, False)
+    with np.errstate(over="ignore"):
+        real_a, real_b = (fp19(v.astype(np.float32) * fp19(s)) for v, s in zip((a, b), scales, strict=False))
+        x = fp19(fp19(real_a * real_b) * fp19(np.float32(1) / scales[2]))
+    rounded = np.rint(x) if rounding == "half-even" else round_half_away(x)
+    return np.clip(rounded, -128, 127).astype(np.int8)
+
+
+def bilinear_weights(pixels: int, factor: int, corner: str) -> npt.NDArray[np.int32]:
+    """(pixels · factor) × pixels: what every input pixel of an axis adds to every output pixel."""
+    weights = np.zeros((pixels * factor, pixels), np.int32)
+    for i, row in enumerate(weights):
+        p = 2 * i + 1 - factor if corner == "half_pixel" else 2 * i
+        j, r = divmod(min(max(p, 0), 2 * factor * (pixels - 1)), 2 * factor)
+        row[j] += 2 * factor - r
+        row[min(j + 1, pixels - 1)] += r
+    return weights
+
+
+def bilinear(x: Int8, op: dict[str, Any], rounding: str) -> Int8:
+    rows, columns = (bilinear_weights(n, f, op["corner"]) for n, f in zip(x.shape[1:], op["factor"], strict=True))
+    total = rows @ x.astype(np.int32) @ columns.T
+    assert total.dtype == np.int32
+    multiplier = np.float32(struct.unpack(">f", bytes.fromhex(op["multiplier_bits"]))[0])
+    return requantise(total, multiplier, rounding, False)
+
+
+def depth_to_space(x: Int8, op: dict[str, Any], size: tuple[int, int]) -> Int8:
+    """size: height and width of the output."""
+    block_y, block_x = op["block"]
+    channels = x.shape[0] // (block_y * block_x)
+    out = np.empty((channels, *size), np.int8)
+    for y, x_ in np.ndindex(*size):
+        first = ((y % block_y) * block_x + x_ % block_x) * channels
+        out[:, y, x_] = x[first : first + channels, y // block_y, x_ // block_x]
+    return out
+
+
 def run(
     network: Network, feeds: dict[str, Int8], rounding: str | None = None, pointwise: str = "fp32"
 ) -> dict[str, Int8 | Float16]:
@@ -160,6 +210,21 @@ def run(
                 result = maxpool(xs[0], op)
             case "resize":
                 result = xs[0].repeat(op["factor"][0], axis=1).repeat(op["factor"][1], axis=2)
+            case "table":
+                result = op["table"][xs[0].astype(int) + 128]
+            case "mul":
+                factors = (*(network.scale(name) for name in op["inputs"]), scale)
+                result = mul(xs[0], xs[1], op, factors, rounding, pointwise == "fp19")
+            case "max":
+                result = np.maximum(*xs)
+            case "min":
+                result = np.minimum(*xs)
+            case "avgpool":
+                result = avgpool(xs[0], op, rounding)
+            case "bilinear":
+                result = bilinear(xs[0], op, rounding)
+            case "depthtospace":
+                result = depth_to_space(xs[0], op, network.shape(op["output"])[1:])
             case other:
                 raise ValueError(f"no operator {other}")
         values[op["output"]] = result

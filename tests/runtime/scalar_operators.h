@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include "host/step.h"
@@ -45,6 +46,22 @@ inline std::int8_t scalar_requantise_fp19(std::int32_t value, float step, float 
   v = scalar_fp19(v + scalar_fp19(addend));
   if (relu) v = std::max(v, 0.0f);
   return scalar_round(scalar_fp19(v * scalar_fp19(1.0f / output_scale)), rounding, relu);
+}
+
+// The product of a pixel and a factor, in FP19 all along.
+inline std::int8_t scalar_mul_fp19(std::int8_t a, float scale_a, std::int8_t b, float scale_b,
+                                   float output_scale, Rounding rounding) {
+  const float x = scalar_fp19(a * scalar_fp19(scale_a)), y = scalar_fp19(b * scalar_fp19(scale_b));
+  const float product = scalar_fp19(x * y);
+  return scalar_round(scalar_fp19(product * scalar_fp19(1.0f / output_scale)), rounding, false);
+}
+
+// What input pixel `pixel` of `pixels` adds to output pixel `i` of a bilinear enlargement, in parts
+// of 2 * factor.
+inline int scalar_bilinear_weight(int i, int pixel, int pixels, int factor, Corner corner) {
+  const int at = corner == Corner::kHalfPixel ? 2 * i + 1 - factor : 2 * i;
+  const int whole = 2 * factor, inside = std::clamp(at, 0, whole * (pixels - 1));
+  return std::max(0, whole - std::abs(inside - whole * pixel));
 }
 
 // Element (k, y, x) of what `op` makes of `inputs`.
@@ -103,6 +120,47 @@ inline std::int8_t scalar_element(const Operator& op, const std::vector<Buffer>&
     }
     case OperatorType::kResize:
       return element(in, k, y / op.factor.y, x / op.factor.x);
+    case OperatorType::kTable:
+      return op.table[static_cast<std::size_t>(element(in, k, y, x) + 128)];
+    case OperatorType::kMul: {
+      const Buffer& other = inputs.at(1);
+      const bool one_a_channel = other.format.height * other.format.width == 1;
+      const std::int8_t a = element(in, k, y, x);
+      const std::int8_t b = one_a_channel ? element(other, k, 0, 0) : element(other, k, y, x);
+      return fp19 ? scalar_mul_fp19(a, in.format.scale, b, other.format.scale, out.scale, rounding)
+                  : scalar_requantise(a * b, op.multiplier[0], rounding, false);
+    }
+    case OperatorType::kMax:
+      return std::max(element(in, k, y, x), element(inputs.at(1), k, y, x));
+    case OperatorType::kMin:
+      return std::min(element(in, k, y, x), element(inputs.at(1), k, y, x));
+    case OperatorType::kAvgPool: {
+      int sum = 0, pixels = 0;
+      for (int ky = 0; ky < op.kernel.y; ++ky)
+        for (int kx = 0; kx < op.kernel.x; ++kx) {
+          const int sy = y * op.stride.y - op.pads.top + ky;
+          const int sx = x * op.stride.x - op.pads.left + kx;
+          if (sy < 0 || sy >= in.format.height || sx < 0 || sx >= in.format.width) continue;
+          sum += element(in, k, sy, sx);
+          ++pixels;
+        }
+      return scalar_round(static_cast<float>(sum) / static_cast<float>(pixels), rounding, false);
+    }
+    case OperatorType::kBilinear: {
+      const int height = in.format.height, width = in.format.width;
+      std::int32_t sum = 0;
+      for (int sy = 0; sy < height; ++sy) {
+        const int weight_y = scalar_bilinear_weight(y, sy, height, op.factor.y, op.corner);
+        for (int sx = 0; weight_y > 0 && sx < width; ++sx)
+          sum += weight_y * scalar_bilinear_weight(x, sx, width, op.factor.x, op.corner) *
+                 element(in, k, sy, sx);
+      }
+      return scalar_requantise(sum, op.multiplier[0], rounding, false);
+    }
+    case OperatorType::kDepthToSpace: {
+      const int phase = y % op.block.y * op.block.x + x % op.block.x;
+      return element(in, phase * out.channels + k, y / op.block.y, x / op.block.x);
+    }
   }
   return 0;
 }

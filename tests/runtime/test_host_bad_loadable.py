@@ -25,7 +25,7 @@ def network() -> Network:
     n.relu("a", "b")
     n.add("a", "b", "c")
     n.concat(["b", "c"], "d")
-    n.maxpool("d", "e", (2, 2), (2, 2))
+    n.pool("maxpool", "d", "e", (2, 2), (2, 2))
     n.resize("e", "f", (2, 2))
     n.outputs = ["f"]
     return n
@@ -39,6 +39,22 @@ def promoted_network() -> Network:
     n.float_conv("a", "b", np.ones((4, 4, 1, 1), np.float16), np.zeros(4, np.float32), scale=0.5)
     n.relu("b", "c")
     n.outputs = ["c"]
+    return n
+
+
+def network_of_version_3() -> Network:
+    """ops: 0 table, 1 avgpool, 2 mul by a factor a channel, 3 mul, 4 max, 5 min, 6 bilinear, 7 depthtospace."""
+    n = Network()
+    n.input("x", 8, 6, 5)
+    n.table("x", "a", np.arange(-128, 128))
+    n.pool("avgpool", "a", "b", (6, 5))
+    n.mul("a", "b", "c")
+    n.mul("c", "a", "d", scale=4.0)
+    n.extreme("max", "a", "c", "e")
+    n.extreme("min", "e", "a", "f")
+    n.bilinear("f", "g", (2, 3), scale=0.5)
+    n.depth_to_space("g", "h", (2, 2), (1, 0))
+    n.outputs = ["d", "h"]
     return n
 
 
@@ -74,7 +90,7 @@ def huge(header: Header) -> None:
 
 
 HEADER_CASES = {
-    "another version": (put("version", 3), "version"),
+    "another version": (put("version", 4), "version"),
     "float16 in version 1": (put("tensors", 1, "type", "float16"), "belongs to version 2"),
     "a promoted layer in version 1": (put("ops", 0, "precision", "float16"), "belongs to version 2"),
     "unknown rounding": (put("rounding", "up"), "rounding"),
@@ -162,6 +178,56 @@ PROMOTED_CASES = {
 }
 
 
+VERSION_3_CASES = {
+    "version 1": (put("version", 1), "op 0 (table): table belongs to version 3, the file says version 1"),
+    "version 2": (put("version", 2), "op 0 (table): table belongs to version 3, the file says version 2"),
+    "an input in float16": (put("tensors", 0, "type", "float16"), "input x is float16"),
+    "a table in float16": (put("ops", 0, "precision", "float16"), "only a conv computes in float16"),
+    "no table": (drop("ops", 0, "table"), '"table" is missing'),
+    "a table out of bounds": (put("ops", 0, "table", 64), "256 values of 1 bytes do not fit"),
+    "a table misaligned": (put("ops", 0, "table", 8), "multiples of 64"),
+    "two inputs of a table": (put("ops", 0, "inputs", ["x", "x"]), "2 inputs; expected 1"),
+    "a table of another shape": (put("tensors", 1, "shape", [1, 8, 5, 6]), "is declared 1x8x5x6, but is 1x8x6x5"),
+    "unequal scales of avgpool": (put("tensors", 2, "scale_bits", "40000000"), "the scale of input"),
+    "padding as wide as the avgpool": (put("ops", 1, "pads", [0, 0, 0, 5]), "smaller than the kernel"),
+    "an avgpool larger than the input": (put("ops", 1, "kernel", [7, 5]), "larger than the padded input"),
+    "a dilated avgpool": (put("ops", 1, "dilation", [2, 1]), "dilation"),
+    "an avgpool without stride": (put("ops", 1, "stride", [1, 0]), "stride"),
+    "an avgpool of another size": (put("ops", 1, "kernel", [5, 5]), "is declared 1x8x1x1, but is 1x8x2x1"),
+    "one input of a mul": (put("ops", 2, "inputs", ["a"]), "1 inputs; expected 2"),
+    "a mul of the factors by the rest": (put("ops", 2, "inputs", ["b", "a"]), "the inputs are 1x8x1x1 and 1x8x6x5"),
+    "a mul without multiplier": (drop("ops", 3, "multiplier_bits"), '"multiplier_bits" is missing'),
+    "an infinite mul": (put("ops", 3, "multiplier_bits", "7f800000"), "finite float32 above 0"),
+    "a mul by nothing": (put("ops", 3, "multiplier_bits", "00000000"), "finite float32 above 0"),
+    "a negative mul": (put("ops", 3, "multiplier_bits", "bf800000"), "finite float32 above 0"),
+    "a mul of another size": (put("tensors", 4, "shape", [1, 8, 6, 6]), "is declared 1x8x6x6, but is 1x8x6x5"),
+    "a max of two scales": (put("tensors", 3, "scale_bits", "40000000"), "the scale of input c differs"),
+    "a max of two shapes": (put("ops", 4, "inputs", ["a", "b"]), "the inputs are 1x8x6x5 and 1x8x1x1"),
+    "a max of one": (put("ops", 4, "inputs", ["a"]), "expected 2"),
+    "a max with another output": (put("tensors", 5, "scale_bits", "40000000"), "the scale of input"),
+    "a min of two shapes": (put("ops", 5, "inputs", ["a", "b"]), "the inputs are 1x8x6x5 and 1x8x1x1"),
+    "a min of three": (put("ops", 5, "inputs", ["a", "a", "a"]), "expected 2"),
+    "a min with another output": (put("tensors", 6, "scale_bits", "40000000"), "the scale of input"),
+    "a bilinear factor of 0": (put("ops", 6, "factor", [0, 3]), "expected an integer from 1 to 32"),
+    "a bilinear factor of 33": (put("ops", 6, "factor", [2, 33]), "expected an integer from 1 to 32"),
+    "another bilinear factor": (put("ops", 6, "factor", [3, 2]), "is declared 1x8x12x15, but is 1x8x18x10"),
+    "an unknown corner": (put("ops", 6, "corner", "align_corners"), 'expected "half_pixel" or "asymmetric"'),
+    "no corner": (drop("ops", 6, "corner"), '"corner" is missing'),
+    "an infinite bilinear": (put("ops", 6, "multiplier_bits", "7f800000"), "finite float32 above 0"),
+    "a bilinear without multiplier": (drop("ops", 6, "multiplier_bits"), '"multiplier_bits" is missing'),
+    "unequal scales of depthtospace": (put("tensors", 8, "scale_bits", "40000000"), "the scale of input"),
+    "blocks that divide nothing": (put("ops", 7, "block", [3, 1]), "blocks of 3x1 do not divide 8 channels"),
+    "blocks of nothing": (put("ops", 7, "block", [0, 4]), "block"),
+    "huge blocks": (put("ops", 7, "block", [8192, 8192]), "do not divide 8 channels"),
+    "other blocks": (put("ops", 7, "block", [1, 4]), "is declared 1x2x23x30, but is 1x2x12x60"),
+    "a block that is left out": (put("tensors", 8, "shape", [1, 2, 22, 30]), "is declared 1x2x22x30, but is 1x2x24x30"),
+    "a row too many": (put("tensors", 8, "shape", [1, 2, 25, 30]), "is declared 1x2x25x30, but is 1x2x24x30"),
+    "a column too many": (put("tensors", 8, "shape", [1, 2, 24, 31]), "is declared 1x2x24x31, but is 1x2x24x30"),
+    "columns left out": (put("tensors", 8, "shape", [1, 2, 24, 28]), "is declared 1x2x24x28, but is 1x2x24x30"),
+    "another number of channels": (put("tensors", 8, "shape", [1, 3, 23, 30]), "but is 1x2x23x30"),
+}
+
+
 def refuse(content: bytes, path: Path, reason: str) -> None:
     path.write_bytes(content)
     for source, name in ((path, str(path)), (content, "<bytes>")):
@@ -176,6 +242,63 @@ def refuse(content: bytes, path: Path, reason: str) -> None:
 def test_the_networks_of_these_tests_are_valid() -> None:
     HostEngine(loadable_bytes(network()))
     HostEngine(loadable_bytes(promoted_network()))
+    HostEngine(loadable_bytes(network_of_version_3()))
+
+
+@pytest.mark.parametrize("case", VERSION_3_CASES)
+def test_a_bad_header_of_version_3_is_refused(case: str, tmp_path: Path) -> None:
+    change, reason = VERSION_3_CASES[case]
+    header, data = header_and_data(network_of_version_3())
+    change(header)
+    refuse(container(header, data), tmp_path / "host.loadable", reason)
+
+
+@pytest.mark.parametrize("position", range(8))
+@pytest.mark.parametrize("version", [1, 2])
+def test_each_operator_of_version_3_is_refused_before_it(position: int, version: int, tmp_path: Path) -> None:
+    header, data = header_and_data(network_of_version_3())
+    kind = header["ops"][position]["type"]
+    header["ops"] = header["ops"][position:]
+    header["version"] = version
+    reason = f"op 0 ({kind}): {kind} belongs to version 3, the file says version {version}"
+    refuse(container(header, data), tmp_path / "host.loadable", reason)
+
+
+@pytest.mark.parametrize("position", range(8))
+def test_operators_of_version_3_neither_read_nor_write_float16(position: int, tmp_path: Path) -> None:
+    n = Network()
+    n.input("x", 8, 6, 5)
+    n.float_conv("x", "real", np.ones((8, 8, 1, 1), np.float16), np.zeros(8, np.float32))
+    op = network_of_version_3().ops[position]
+    for inputs, output, place in ((["x", "real"], "y", "input real"), (["x", "x"], "real2", "output real2")):
+        tensors = [*n.tensors, {**n.tensors[0], "name": "y"}, {**n.tensors[1], "name": "real2"}]
+        count = len(op["inputs"])
+        changed = {**op, "inputs": inputs[2 - count :], "output": output}
+        network = Network(tensors=tensors, inputs=["x"], outputs=[output], ops=[*n.ops, changed])
+        reason = f"computes in int8, but its {place} is float16"
+        refuse(loadable_bytes(network), tmp_path / "host.loadable", reason)
+
+
+def test_a_window_of_65537_pixels_is_refused(tmp_path: Path) -> None:
+    for kernel, fits in (((256, 256), True), ((8192, 8), True), ((65, 1009), False), ((8191, 9), False)):
+        n = Network()
+        n.input("x", 1, *kernel)
+        n.pool("avgpool", "x", "y", kernel)
+        n.outputs = ["y"]
+        if fits:
+            HostEngine(loadable_bytes(n))
+        else:
+            reason = f"a window of {kernel[0] * kernel[1]} pixels; an avgpool takes 65536 at most"
+            refuse(loadable_bytes(n), tmp_path / "host.loadable", reason)
+
+
+def test_factors_of_a_mul_are_as_many_as_its_channels(tmp_path: Path) -> None:
+    n = Network()
+    n.input("x", 3, 4, 4)
+    n.input("factors", 2, 1, 1)
+    n.mul("x", "factors", "y")
+    n.outputs = ["y"]
+    refuse(loadable_bytes(n), tmp_path / "host.loadable", "2 factors for 3 channels")
 
 
 @pytest.mark.parametrize("case", PROMOTED_CASES)

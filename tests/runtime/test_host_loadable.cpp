@@ -38,6 +38,22 @@ constexpr char kPromoted[] = R"({"version":2,"rounding":"half-even","data_bytes"
 "inverse_scale_bits":"40000000"},
 {"type":"relu","name":"","inputs":["b"],"output":"c"}]})";
 
+// What came with version 3, each with odd sizes.
+constexpr char kVersion3[] = R"({"version":3,"rounding":"half-even","data_bytes":512,"tensors":[
+{"name":"i","shape":[1,8,3,5],"scale_bits":"3f800000"},{"name":"a","shape":[1,8,3,5],"scale_bits":"3f800000"},
+{"name":"b","shape":[1,8,1,1],"scale_bits":"3f800000"},{"name":"c","shape":[1,8,3,5],"scale_bits":"3f800000"},
+{"name":"d","shape":[1,8,3,5],"scale_bits":"3f800000"},{"name":"e","shape":[1,8,3,5],"scale_bits":"3f800000"},
+{"name":"f","shape":[1,8,6,15],"scale_bits":"3f000000"},{"name":"g","shape":[1,2,11,29],"scale_bits":"3f000000"}],
+"inputs":["i"],"outputs":["g","d"],"ops":[
+{"type":"table","name":"t","inputs":["i"],"output":"a","table":192},
+{"type":"avgpool","name":"","inputs":["a"],"output":"b","kernel":[3,5],"stride":[1,1],"pads":[0,0,0,0]},
+{"type":"mul","name":"","inputs":["a","b"],"output":"c","multiplier_bits":"3f800000"},
+{"type":"max","name":"","inputs":["a","c"],"output":"d"},
+{"type":"min","name":"","inputs":["d","i"],"output":"e"},
+{"type":"bilinear","name":"","inputs":["e"],"output":"f","factor":[2,3],"corner":"half_pixel",
+"multiplier_bits":"3daaaaab"},
+{"type":"depthtospace","name":"","inputs":["f"],"output":"g","block":[2,2]}]})";
+
 Bytes with_header(const std::string& header, std::size_t data_bytes) {
   Bytes bytes = {'U', 'N', 'I', 'N', 'A', 'H', 'L', '1'};
   const auto length = static_cast<std::uint32_t>(header.size());
@@ -67,7 +83,7 @@ bool parses(const Bytes& bytes) {
   }
 }
 
-const char* const kHeaders[] = {kHeader, kPromoted};
+const char* const kHeaders[] = {kHeader, kPromoted, kVersion3};
 
 TEST(HostLoadable, TheExamplesAreValid) {
   for (const char* header : kHeaders) EXPECT_TRUE(parses(with_header(header, 512)));

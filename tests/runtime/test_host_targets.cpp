@@ -219,6 +219,73 @@ TEST_P(HostTarget, AddsPoolsAndClampsLikeTheDefinition) {
   }
 }
 
+TEST_P(HostTarget, MultipliesSelectsAndLooksUpLikeTheDefinition) {
+  for (int round = 0; round < 40; ++round) {
+    const int channels = pick({1, 31, 32, 50, 96}), height = pick({1, 6, 9});
+    const int width = pick({1, 8, 21});
+    const Arithmetic mode = arithmetic();
+    const int threads = pick({1, 2});
+    Memory a = tensor(channels, height, width), b = tensor(channels, height, width);
+    Memory factors = tensor(channels, 1, 1), out = tensor(channels, height, width);
+    a.buffer.format.scale = scale();
+    b.buffer.format.scale = factors.buffer.format.scale = scale();
+    Operator op;
+    op.type = OperatorType::kMul;
+    op.multiplier = {std::ldexp(pick({0, 1}) ? 1.0f : 1.37f, -pick({1, 5, 8, 20}))};
+    out.buffer.format.scale = std::ldexp(scale(), pick({-3, 0, 6}));
+    for (const Memory* other : {&b, &factors})
+      expect_scalar(*make_mul(op, a.buffer, other->buffer, out.buffer, mode), op,
+                    {a.buffer, other->buffer}, out, mode, threads);
+
+    for (const OperatorType type : {OperatorType::kMax, OperatorType::kMin}) {
+      op.type = type;
+      expect_scalar(*make_extreme(op, a.buffer, b.buffer, out.buffer), op, {a.buffer, b.buffer},
+                    out, mode, threads);
+    }
+
+    op.type = OperatorType::kTable;
+    for (int q = -128; q < 128; ++q) op.table.push_back(static_cast<std::int8_t>(random_()));
+    expect_scalar(*make_table(op, a.buffer, out.buffer), op, {a.buffer}, out, mode, threads);
+  }
+}
+
+TEST_P(HostTarget, AveragesEnlargesAndSpreadsLikeTheDefinition) {
+  for (int round = 0; round < 40; ++round) {
+    const int channels = pick({1, 31, 32, 50, 70}), height = pick({1, 6, 9});
+    const int width = pick({1, 8, 21});
+    const Arithmetic mode = arithmetic();
+    const int threads = pick({1, 2, 3});
+    const Memory in = tensor(channels, height, width);
+    Operator op;
+    op.type = OperatorType::kAvgPool;
+    op.kernel = {std::min(pick({1, 2, 5, 9}), height), std::min(pick({2, 3, 5, 21}), width)};
+    op.stride = {pick({1, 2}), pick({1, 2, 3})};
+    op.pads = {op.kernel.y - 1, op.kernel.x / 2, 0, op.kernel.x - 1};
+    Memory mean = tensor(
+        channels, windowed(height, op.pads.top + op.pads.bottom, op.kernel.y, op.stride.y, 1),
+        windowed(width, op.pads.left + op.pads.right, op.kernel.x, op.stride.x, 1));
+    expect_scalar(*make_avgpool(op, in.buffer, mean.buffer, mode.rounding), op, {in.buffer}, mean,
+                  mode, threads);
+
+    op.type = OperatorType::kBilinear;
+    op.factor = {pick({1, 2, 3, 4}), pick({1, 2, 3, 32})};
+    op.corner = pick({0, 1}) ? Corner::kHalfPixel : Corner::kAsymmetric;
+    op.multiplier = {(pick({0, 1}) ? 1.0f : 0.731f) /
+                     static_cast<float>(4 * op.factor.y * op.factor.x)};
+    Memory large = tensor(channels, height * op.factor.y, width * op.factor.x);
+    expect_scalar(*make_bilinear(op, in.buffer, large.buffer, mode.rounding), op, {in.buffer},
+                  large, mode, threads);
+
+    op.type = OperatorType::kDepthToSpace;
+    op.block = {pick({1, 2, 3}), pick({1, 2, 5})};
+    const Memory deep = tensor(channels * op.block.y * op.block.x, height, width);
+    Memory spread = tensor(channels, height * op.block.y - pick({0, op.block.y - 1}),
+                           width * op.block.x - pick({0, op.block.x - 1}));
+    expect_scalar(*make_depth_to_space(op, deep.buffer, spread.buffer), op, {deep.buffer}, spread,
+                  mode, threads);
+  }
+}
+
 TEST(Fp19, IsTheNearestWithElevenSignificantBits) {
   std::mt19937 random{5};
   std::vector<std::uint32_t> patterns = {0,          0x00001000, 0x00001001, 0x00003000, 0x007fefff,

@@ -87,6 +87,19 @@ HostEngine::Graph::Graph(const host::Loadable& loadable, const HostEngineOptions
         return host::make_maxpool(op, in, out);
       case host::OperatorType::kResize:
         return host::make_resize(op, in, out);
+      case host::OperatorType::kTable:
+        return host::make_table(op, in, out);
+      case host::OperatorType::kMul:
+        return host::make_mul(op, in, buffer(op.inputs[1]), out, arithmetic);
+      case host::OperatorType::kMax:
+      case host::OperatorType::kMin:
+        return host::make_extreme(op, in, buffer(op.inputs[1]), out);
+      case host::OperatorType::kAvgPool:
+        return host::make_avgpool(op, in, out, arithmetic.rounding);
+      case host::OperatorType::kBilinear:
+        return host::make_bilinear(op, in, out, arithmetic.rounding);
+      case host::OperatorType::kDepthToSpace:
+        return host::make_depth_to_space(op, in, out);
     }
     throw Error(op.label + ": unknown operator");
   };

@@ -1,4 +1,4 @@
-// Reads the container and the JSON header of a host.loadable (docs/bundle.md, versions 1 and 2).
+// Reads the container and the JSON header of a host.loadable (docs/bundle.md, versions 1 to 3).
 #include "host/loadable.h"
 
 #include <cmath>
@@ -19,7 +19,34 @@ constexpr std::size_t kMagicBytes = 8;
 constexpr std::size_t kPrefixBytes = kMagicBytes + sizeof(std::uint32_t);
 constexpr std::size_t kAlignment = 64;
 constexpr int kMaxDimension = 8192;
+constexpr int kMaxBilinearFactor = 32;
 constexpr std::size_t kMaxParameterBytes = std::size_t{1} << 30;
+constexpr std::size_t kTableBytes = 256;
+
+// An operator as the header calls it.
+struct Kind {
+  const char* name;
+  OperatorType type;
+  int since;  // version of the format
+  std::size_t inputs;
+  bool or_more = false;
+};
+
+constexpr Kind kKinds[] = {
+    {"conv", OperatorType::kConv, 1, 1},
+    {"relu", OperatorType::kRelu, 1, 1},
+    {"add", OperatorType::kAdd, 1, 2},
+    {"concat", OperatorType::kConcat, 1, 2, true},
+    {"maxpool", OperatorType::kMaxPool, 1, 1},
+    {"resize", OperatorType::kResize, 1, 1},
+    {"table", OperatorType::kTable, 3, 1},
+    {"mul", OperatorType::kMul, 3, 2},
+    {"max", OperatorType::kMax, 3, 2},
+    {"min", OperatorType::kMin, 3, 2},
+    {"avgpool", OperatorType::kAvgPool, 3, 1},
+    {"bilinear", OperatorType::kBilinear, 3, 1},
+    {"depthtospace", OperatorType::kDepthToSpace, 3, 1},
+};
 
 // What a value that a person has to find looks like: short, on one line, whatever the bytes were.
 // Nested values are not written out: they may be deep enough to exhaust the stack.
@@ -97,8 +124,8 @@ class Fields {
     return result;
   }
 
-  Extent extent(const char* key, int low) const {
-    const auto values = integers(key, 2, low, kMaxDimension);
+  Extent extent(const char* key, int low, int high = kMaxDimension) const {
+    const auto values = integers(key, 2, low, high);
     return {values[0], values[1]};
   }
 
@@ -161,7 +188,7 @@ class Reader {
       : header_(header, name + ": header"), data_(data), name_(std::move(name)) {}
 
   Loadable read() {
-    version_ = header_.integer("version", 1, 2);
+    version_ = header_.integer("version", 1, 3);
     loadable_.rounding = rounding(header_.string("rounding"));
     read_tensors();
     loadable_.inputs = references(header_, "inputs");
@@ -243,32 +270,73 @@ class Reader {
     op.output = reference(fields, "output", fields.get("output"));
     op.in_float16 = in_float16(fields, "precision");
     if (op.in_float16 && type != "conv") fields.fail("only a conv computes in float16");
-    if (type == "conv") {
-      read_conv(fields, op);
-    } else if (type == "relu") {
-      op.type = OperatorType::kRelu;
-    } else if (type == "add") {
-      op.type = OperatorType::kAdd;
-      op.relu = fields.boolean("relu");
-      op.multiplier = {fields.bits("multiplier_bits")};
-    } else if (type == "concat") {
-      op.type = OperatorType::kConcat;
-    } else if (type == "maxpool") {
-      op.type = OperatorType::kMaxPool;
-      read_window(fields, op);
-    } else if (type == "resize") {
-      op.type = OperatorType::kResize;
-      op.factor = fields.extent("factor", 1);
-    } else {
-      anonymous.wrong("type", anonymous.get("type"),
-                      "the engine knows conv, relu, add, concat, maxpool, resize");
-    }
-    const bool many = op.type == OperatorType::kConcat;
-    const std::size_t wanted = many || op.type == OperatorType::kAdd ? 2 : 1;
-    if (many ? op.inputs.size() < wanted : op.inputs.size() != wanted)
+    const Kind& kind = kind_of(fields, type);
+    op.type = kind.type;
+    if (kind.or_more ? op.inputs.size() < kind.inputs : op.inputs.size() != kind.inputs)
       fields.fail(std::to_string(op.inputs.size()) + " inputs; expected " +
-                  (many ? "two or more" : std::to_string(wanted)));
+                  (kind.or_more ? "two or more" : std::to_string(kind.inputs)));
+    read_parameters(fields, op);
     loadable_.operators.push_back(std::move(op));
+  }
+
+  const Kind& kind_of(const Fields& fields, const std::string& type) const {
+    std::string known;
+    for (const Kind& kind : kKinds) {
+      if (type != kind.name) {
+        known += (known.empty() ? "" : ", ") + std::string(kind.name);
+        continue;
+      }
+      if (version_ < kind.since)
+        fields.fail(type + " belongs to version " + std::to_string(kind.since) +
+                    ", the file says version " + std::to_string(version_));
+      return kind;
+    }
+    fields.wrong("type", fields.get("type"), "the engine knows " + known);
+  }
+
+  void read_parameters(const Fields& fields, Operator& op) {
+    switch (op.type) {
+      case OperatorType::kConv:
+        read_conv(fields, op);
+        break;
+      case OperatorType::kAdd:
+        op.relu = fields.boolean("relu");
+        op.multiplier = {fields.bits("multiplier_bits")};
+        break;
+      case OperatorType::kMul:
+        op.multiplier = {fields.bits("multiplier_bits")};
+        break;
+      case OperatorType::kMaxPool:
+      case OperatorType::kAvgPool:
+        read_window(fields, op);
+        break;
+      case OperatorType::kResize:
+        op.factor = fields.extent("factor", 1);
+        break;
+      case OperatorType::kBilinear:
+        op.factor = fields.extent("factor", 1, kMaxBilinearFactor);
+        op.corner = corner(fields);
+        op.multiplier = {fields.bits("multiplier_bits")};
+        break;
+      case OperatorType::kTable:
+        op.table = data_.copy<std::int8_t>(fields, "table", kTableBytes);
+        break;
+      case OperatorType::kDepthToSpace:
+        op.block = fields.extent("block", 1);
+        break;
+      case OperatorType::kRelu:
+      case OperatorType::kConcat:
+      case OperatorType::kMax:
+      case OperatorType::kMin:
+        break;
+    }
+  }
+
+  static Corner corner(const Fields& fields) {
+    const std::string text = fields.string("corner");
+    if (text == "half_pixel") return Corner::kHalfPixel;
+    if (text == "asymmetric") return Corner::kAsymmetric;
+    fields.wrong("corner", fields.get("corner"), R"(expected "half_pixel" or "asymmetric")");
   }
 
   void read_window(const Fields& fields, Operator& op) const {
@@ -279,11 +347,9 @@ class Reader {
   }
 
   void read_conv(const Fields& fields, Operator& op) {
-    op.type = OperatorType::kConv;
     read_window(fields, op);
     op.groups = static_cast<int>(fields.integer("groups", 1, kMaxDimension));
     op.relu = fields.boolean("relu");
-    if (op.inputs.size() != 1) return;  // reported by the caller, which knows what each type takes
     const int in = loadable_.tensors[static_cast<std::size_t>(op.inputs[0])].channels;
     const int out = loadable_.tensors[static_cast<std::size_t>(op.output)].channels;
     if (in % op.groups != 0 || out % op.groups != 0)

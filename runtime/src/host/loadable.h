@@ -34,22 +34,42 @@ struct Pads {
   int right = 0;
 };
 
-enum class OperatorType { kConv, kRelu, kAdd, kConcat, kMaxPool, kResize };
+enum class OperatorType {
+  kConv,
+  kRelu,
+  kAdd,
+  kConcat,
+  kMaxPool,
+  kResize,
+  kTable,
+  kMul,
+  kMax,
+  kMin,
+  kAvgPool,
+  kBilinear,
+  kDepthToSpace,
+};
+
+// Which point of an input pixel and of the output pixels made of it falls on the same place.
+enum class Corner { kHalfPixel, kAsymmetric };
 
 // One operator; the fields that its type has no use for keep their defaults.
 struct Operator {
   OperatorType type = OperatorType::kRelu;
-  std::string label;                 // how messages call it: "op 3 (conv /stem/Conv)"
-  std::vector<int> inputs;           // indices into Loadable::tensors
-  int output = 0;                    // likewise
-  Extent kernel, stride, dilation;   // conv, maxpool
-  Pads pads;                         // conv, maxpool
-  int groups = 1;                    // conv
-  bool relu = false;                 // conv, add
-  std::vector<std::int8_t> weights;  // conv: O x I/groups x kernel.y x kernel.x
-  std::vector<std::int32_t> bias;    // conv: O
-  std::vector<float> multiplier;     // conv: O; add: 1
-  Extent factor;                     // resize
+  std::string label;                   // how messages call it: "op 3 (conv /stem/Conv)"
+  std::vector<int> inputs;             // indices into Loadable::tensors
+  int output = 0;                      // likewise
+  Extent kernel, stride, dilation;     // conv, maxpool, avgpool
+  Pads pads;                           // conv, maxpool, avgpool
+  int groups = 1;                      // conv
+  bool relu = false;                   // conv, add
+  std::vector<std::int8_t> weights;    // conv: O x I/groups x kernel.y x kernel.x
+  std::vector<std::int32_t> bias;      // conv: O
+  std::vector<float> multiplier;       // conv: O; add, mul, bilinear: 1
+  Extent factor;                       // resize, bilinear
+  Corner corner = Corner::kHalfPixel;  // bilinear
+  Extent block;                        // depthtospace
+  std::vector<std::int8_t> table;      // table: 256, for the inputs -128 to 127
 
   // A promoted conv has these in place of weights, bias and multiplier.
   bool in_float16 = false;

@@ -12,6 +12,8 @@ namespace {
 
 // All activations of one network together; far above any detector, far below what hurts a machine.
 constexpr std::int64_t kMaxActivationBytes = std::int64_t{1} << 30;
+// Of an avgpool: every sum is then exact in float32.
+constexpr int kMaxMeanPixels = 65536;
 
 std::string shape_text(std::int64_t channels, std::int64_t height, std::int64_t width) {
   return "1x" + std::to_string(channels) + "x" + std::to_string(height) + "x" +
@@ -88,12 +90,35 @@ class GraphCheck {
         check_concat(op, in);
         break;
       case OperatorType::kMaxPool:
-        check_maxpool(op, in);
+      case OperatorType::kAvgPool:
+        check_pool(op, in);
         break;
       case OperatorType::kResize:
         check_scales(op);
-        expect(op, in.channels, std::int64_t{in.height} * op.factor.y,
-               std::int64_t{in.width} * op.factor.x);
+        expect_enlarged(op, in);
+        break;
+      case OperatorType::kBilinear:
+        expect_enlarged(op, in);
+        break;
+      case OperatorType::kTable:
+        expect(op, in.channels, in.height, in.width);
+        break;
+      case OperatorType::kMul:
+        if (const Tensor& b = tensor(op.inputs[1]); b.height != 1 || b.width != 1)
+          check_same_shape(op, in, b);
+        else if (b.channels != in.channels)
+          fail(op.label + ": " + std::to_string(b.channels) + " factors for " +
+               std::to_string(in.channels) + " channels");
+        expect(op, in.channels, in.height, in.width);
+        break;
+      case OperatorType::kMax:
+      case OperatorType::kMin:
+        check_scales(op);
+        check_same_shape(op, in, tensor(op.inputs[1]));
+        expect(op, in.channels, in.height, in.width);
+        break;
+      case OperatorType::kDepthToSpace:
+        check_depth_to_space(op, in);
         break;
     }
   }
@@ -128,6 +153,11 @@ class GraphCheck {
       fail(op.label + ": output " + out.name + " is declared " +
            shape_text(out.channels, out.height, out.width) + ", but is " +
            shape_text(channels, height, width));
+  }
+
+  void expect_enlarged(const Operator& op, const Tensor& in) const {
+    expect(op, in.channels, std::int64_t{in.height} * op.factor.y,
+           std::int64_t{in.width} * op.factor.x);
   }
 
   // Output size of a sliding window on one axis.
@@ -183,14 +213,34 @@ class GraphCheck {
     expect(op, channels, in.height, in.width);
   }
 
-  void check_maxpool(const Operator& op, const Tensor& in) const {
+  void check_pool(const Operator& op, const Tensor& in) const {
     check_scales(op);
-    if (op.dilation.y != 1 || op.dilation.x != 1) fail(op.label + ": a maxpool has no dilation");
-    // Otherwise a window could hold nothing but padding and have no maximum.
+    if (op.dilation.y != 1 || op.dilation.x != 1) fail(op.label + ": a pooling has no dilation");
+    // Otherwise a window could hold nothing but padding and have neither maximum nor mean.
     if (std::max(op.pads.top, op.pads.bottom) >= op.kernel.y ||
         std::max(op.pads.left, op.pads.right) >= op.kernel.x)
       fail(op.label + ": padding must be smaller than the kernel");
+    if (op.type == OperatorType::kAvgPool && op.kernel.y * op.kernel.x > kMaxMeanPixels)
+      fail(op.label + ": a window of " + std::to_string(op.kernel.y * op.kernel.x) +
+           " pixels; an avgpool takes " + std::to_string(kMaxMeanPixels) + " at most");
     expect_windowed(op, in, in.channels);
+  }
+
+  void check_depth_to_space(const Operator& op, const Tensor& in) const {
+    check_scales(op);
+    const int phases = op.block.y * op.block.x;
+    if (in.channels % phases != 0)
+      fail(op.label + ": blocks of " + std::to_string(op.block.y) + "x" +
+           std::to_string(op.block.x) + " do not divide " + std::to_string(in.channels) +
+           " channels");
+    // The last blocks may be cut, but not left out: 0 to block - 1 rows and columns are missing.
+    const Tensor& out = tensor(op.output);
+    const std::int64_t height = std::int64_t{in.height} * op.block.y;
+    const std::int64_t width = std::int64_t{in.width} * op.block.x;
+    const bool ends_early = out.height <= height && out.height > height - op.block.y &&
+                            out.width <= width && out.width > width - op.block.x;
+    expect(op, in.channels / phases, ends_early ? out.height : height,
+           ends_early ? out.width : width);
   }
 
   const Loadable& loadable_;

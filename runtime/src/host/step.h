@@ -55,5 +55,15 @@ std::unique_ptr<Step> make_add(const Operator& op, const Buffer& a, const Buffer
 std::unique_ptr<Step> make_concat(const std::vector<Buffer>& inputs, const Buffer& out);
 std::unique_ptr<Step> make_maxpool(const Operator& op, const Buffer& in, const Buffer& out);
 std::unique_ptr<Step> make_resize(const Operator& op, const Buffer& in, const Buffer& out);
+std::unique_ptr<Step> make_table(const Operator& op, const Buffer& in, const Buffer& out);
+std::unique_ptr<Step> make_mul(const Operator& op, const Buffer& a, const Buffer& b,
+                               const Buffer& out, Arithmetic arithmetic);
+std::unique_ptr<Step> make_extreme(const Operator& op, const Buffer& a, const Buffer& b,
+                                   const Buffer& out);  // max and min
+std::unique_ptr<Step> make_avgpool(const Operator& op, const Buffer& in, const Buffer& out,
+                                   Rounding rounding);
+std::unique_ptr<Step> make_bilinear(const Operator& op, const Buffer& in, const Buffer& out,
+                                    Rounding rounding);
+std::unique_ptr<Step> make_depth_to_space(const Operator& op, const Buffer& in, const Buffer& out);
 
 }  // namespace unina::host

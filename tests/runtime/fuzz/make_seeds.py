@@ -37,7 +37,7 @@ def every_operator() -> Network:
     network.relu("b", "c")
     network.add("a", "c", "d")
     network.concat(["a", "d"], "e")
-    network.maxpool("e", "f", kernel=(2, 2), stride=(2, 2))
+    network.pool("maxpool", "e", "f", kernel=(2, 2), stride=(2, 2))
     network.resize("f", "g", (2, 2))
     conv("g", "h", 5, 8, 1, stride=(2, 2))
     network.outputs = ["h", "d"]
@@ -50,6 +50,25 @@ def promoted() -> Network:
     network.input("x", 3, 6, 6)
     network.float_conv("x", "a", rng.normal(0, 0.1, (4, 3, 3, 3)).astype(np.float16), np.zeros(4, np.float32))
     network.outputs = ["a"]
+    return network
+
+
+def version_3() -> Network:
+    """Each operator that came with version 3 once."""
+    rng = np.random.default_rng(2)
+    network = Network(rounding="half-even")
+    network.input("x", 8, 6, 5, 0.5)
+    network.table("x", "a", rng.integers(-128, 128, 256), scale=0.5)
+    network.pool("avgpool", "a", "b", (6, 5))
+    network.mul("a", "b", "c", scale=0.5)
+    network.extreme("max", "a", "c", "d")
+    network.extreme("min", "d", "x", "e")
+    network.pool("avgpool", "e", "f", (3, 3), (2, 1), (1, 0, 1, 2))
+    network.bilinear("f", "g", (2, 3), corner="asymmetric", scale=0.25)
+    network.bilinear("g", "h", (1, 2), scale=0.5)
+    network.depth_to_space("h", "i", (2, 2), (1, 1))
+    network.mul("i", "i", "j")
+    network.outputs = ["j", "e"]
     return network
 
 
@@ -112,6 +131,7 @@ def main() -> None:
         **{f"frames/{name}": seed for name, seed in frames_seeds().items()},
         "loadable/operators": split(every_operator()),
         "loadable/promoted": split(promoted()),
+        "loadable/version_3": split(version_3()),
         "loadable/file": b"f" + loadable_bytes(promoted()),
     }
     with tempfile.TemporaryDirectory() as folder:
