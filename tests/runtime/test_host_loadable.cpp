@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 
+#include "allocation_counter.h"
 #include "unina/error.h"
 #include "unina/host_engine.h"
 
@@ -87,6 +88,17 @@ const char* const kHeaders[] = {kHeader, kPromoted, kVersion3};
 
 TEST(HostLoadable, TheExamplesAreValid) {
   for (const char* header : kHeaders) EXPECT_TRUE(parses(with_header(header, 512)));
+}
+
+TEST(HostLoadable, InferenceTakesNoMemory) {
+  for (const char* header : kHeaders) {
+    unina::HostEngineOptions options;
+    options.threads = 2;
+    const auto engine = unina::HostEngine::parse(with_header(header, 512), "x.loadable", options);
+    const unina_test::AllocationCounter counter;
+    engine->infer();
+    EXPECT_EQ(counter.ours(), 0u);
+  }
 }
 
 TEST(HostLoadable, EveryTruncationIsRefused) {

@@ -1,4 +1,4 @@
-// table[q + 128]. One load a value: looking up 256 bytes in registers of 16 takes as long.
+// table[q + 128]: one load a value.
 #include <array>
 
 #include "host/spans.h"
