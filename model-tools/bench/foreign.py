@@ -2,7 +2,7 @@
 
     python model-tools/bench/foreign.py --output build/foreign
 
-Cuts cones out of synthetic scenes, trains three classifiers on them for a minute each (random first weights: nothing
+Cuts cones out of synthetic scenes, trains five classifiers on them for a minute each (random first weights: nothing
 is downloaded), exports each with torch's exporter and makes a bundle of it as `unina-export --from-onnx` does. A
 backbone with random weights stands for networks with maps as outputs; ConvNeXt shows a refusal. Writes foreign.json.
 
@@ -85,6 +85,26 @@ NETWORKS = (
         "RegNetForImageClassification",
         "RegNetConfig",
         {"embedding_size": 16, "hidden_sizes": [24, 48, 96], "depths": [1, 1, 2], "groups_width": 8, "layer_type": "x"},
+    ),
+    Foreign(
+        "RegNetY",
+        "RegNetForImageClassification",
+        "RegNetConfig",
+        {"embedding_size": 16, "hidden_sizes": [24, 48, 96], "depths": [1, 1, 2], "groups_width": 8, "layer_type": "y"},
+    ),
+    Foreign(
+        "EfficientNet",
+        "EfficientNetForImageClassification",
+        "EfficientNetConfig",
+        {
+            "image_size": SIDE,
+            "width_coefficient": 0.5,
+            "depth_coefficient": 0.5,
+            "hidden_dim": 640,
+            "dropout_rate": 0.1,
+            "drop_connect_rate": 0.0,
+            "initializer_range": 0.1,
+        },
     ),
     Foreign(
         "RT-DETR's ResNet",

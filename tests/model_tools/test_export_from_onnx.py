@@ -20,6 +20,7 @@ from unina.data import read_image
 from unina.dla.cache_file import read_cache
 from unina.dla.graph_reader import read_graph
 from unina.dla.scales import ScaleMap
+from unina.dla.trtexec import LAYERS_FILE
 from unina.evaluate import HostMaps, OnnxMaps
 from unina.export.lower import LoweringError, lower
 from unina_runtime import Bundle, Detector, Network, UninaError, letterbox
@@ -62,12 +63,28 @@ class Elsewhere(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem, self.deep = nn.Conv2d(12, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
-        self.head = nn.Conv2d(16, 4, 1)
+        self.head, self.slopes = nn.Conv2d(16, 4, 1), nn.PReLU(16)
+        nn.init.uniform_(self.slopes.weight, 0, 0.3)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.leaky_relu(self.stem(torch.cat([x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)), 0.1)
         x = F.max_pool2d(x, 3, 2, ceil_mode=True)
-        return self.head(F.leaky_relu(x - self.deep(x), 0.1)).sigmoid()
+        return self.head(self.slopes(x - self.deep(x))).sigmoid()
+
+
+class Gated(nn.Module):
+    """What the DLA runs in FP16, and what enlarges: SiLU, a gate a channel, a transposed convolution, bilinear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.gate = nn.Conv2d(3, 16, 3, 2, 1), nn.Conv2d(16, 16, 1)
+        self.deep, self.up = nn.Conv2d(16, 16, 3, 2, 1), nn.ConvTranspose2d(16, 16, 4, 2, 1)
+        self.head = nn.Conv2d(32, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.silu(self.stem(x))
+        deep = F.silu(self.deep(x * self.gate(x.mean((2, 3), keepdim=True)).sigmoid()))
+        return self.head(torch.cat([self.up(deep), F.interpolate(deep, scale_factor=2.0, mode="bilinear")], 1))
 
 
 def write_file(network: nn.Module, file: Path, *, size: tuple[int, int] | None = (HEIGHT, WIDTH)) -> Path:
@@ -203,7 +220,7 @@ def test_operators_of_others_become_ours_and_what_they_cost_is_said(
     report = json.loads(capsys.readouterr().out)
     notes = " ".join(report["notes"])
     assert "(Sigmoid) is left out: the bundle ends at /head/Conv_output_0" in notes
-    assert "LeakyRelu, 2 times, became three layers each" in notes
+    assert "PRelu, 1 times, became three layers each" in notes
     assert min(row["host_snr_db"] for row in report["parity"]) > 25
     assert report["dla"]["on_dla"]
     image = next(iter((data.parent / "images" / "val").iterdir()))
@@ -212,6 +229,33 @@ def test_operators_of_others_become_ours_and_what_they_cost_is_said(
     )
     np.testing.assert_allclose(1 / (1 + np.exp(-logits)), scores, atol=0.1)
     assert logits.shape == (1, 4, 8, 12)
+
+
+def test_gates_run_in_fp16_and_the_bundle_says_so_everywhere(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_file(Gated(), tmp_path / "gated.onnx")
+    capsys.readouterr()
+    bundle = export(file, data, tmp_path / "gated.unina", "--mean", "128", "--std", "64")
+    report = json.loads(capsys.readouterr().out)
+    assert "3 × Sigmoid, 3 × Mul: FP16 layers between INT8 ones on the DLA" in " ".join(report["notes"])
+    (row,) = report["parity"]
+    assert row["qdq_equal"] > 0.99 and row["host_snr_db"] > 25
+    assert report["dla"]["on_dla"]
+    assert sorted((bundle / LAYERS_FILE).read_text().split()) == [
+        *("/Mul:fp16", "/Mul_1:fp16", "/Mul_2:fp16"),
+        *("/Sigmoid:fp16", "/Sigmoid_1:fp16", "/Sigmoid_2:fp16"),
+    ]
+    assert dla(["lint-cache", str(bundle)]) == 0
+    assert dla(["command", str(bundle)]) == 0
+    assert "--layerPrecisions=" in capsys.readouterr().out
+    image = next(iter((data.parent / "images" / "val").iterdir()))
+    (found,), (expected,) = (
+        list(one.values())
+        for one in (Network(bundle, "host").run(read_image(image)), said(file, image, mean=128, std=64))
+    )
+    step = next(t["scale"] for t in Bundle(bundle).manifest["tensors"] if t["role"] == "output")
+    assert np.abs(found - expected).max() < 8 * step and np.abs(expected).max() > 40 * step
 
 
 def test_a_network_ends_where_it_is_told_to(classifier: Path, data: Path, tmp_path: Path) -> None:

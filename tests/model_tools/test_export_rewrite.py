@@ -105,6 +105,7 @@ FUNCTIONS: dict[str, Function] = {
     "linear over a flattened map": Function(lambda x, p, fc: fc(p(x).flatten(1)), nn.MaxPool2d(4), nn.Linear(128, 5)),
     "linear without bias": Function(lambda x, fc: fc(x.mean((2, 3))), nn.Linear(8, 5, bias=False)),
     "view and squeeze": Function(lambda x, fc: fc(F.adaptive_avg_pool2d(x, 1).squeeze(3).squeeze(2)), nn.Linear(8, 5)),
+    "average of more than there is": Function(lambda x, c: c(F.avg_pool2d(x, 99, ceil_mode=True)), nn.Conv2d(8, 8, 1)),
     "average of windows": Function(lambda x: F.avg_pool2d(x, 2)),
     "average with padding that counts": Function(lambda x: F.avg_pool2d(x, 3, 2, 1)),
     "max pool": Function(lambda x: F.max_pool2d(x, 3, 2, 1)),

@@ -65,6 +65,21 @@ def test_every_tie_of_the_dla_holds_in_random_graphs(seed: int) -> None:
     assert scales["images"] == 1.0
 
 
+def test_what_runs_in_fp16_or_interpolates_ties_nothing_and_a_silus_gate_needs_no_range() -> None:
+    b = Builder(0)
+    x = b.conv("images", 4)
+    gate = b.unary("Sigmoid", x)
+    silu = b.pair("Mul", x, gate)
+    other = b.conv("images", 4)
+    product, larger, upper = b.pair("Mul", silu, other), b.pair("Max", silu, other), b.bilinear(silu)
+    graph = read_graph(b.model(b.conv(product, 2), b.conv(larger, 2), b.conv(upper, 2)))
+    assert gate not in measured_tensors(graph)
+    amax = dict.fromkeys(measured_tensors(graph), 1.0) | {x: 8.0, other: 4.0, product: 2.0, upper: 3.0}
+    scales = ScaleMap.from_amax(graph, amax)
+    assert [float(scales[name]) * 127 for name in (x, gate, product, upper)] == pytest.approx([8, 1, 2, 3])
+    assert scales[silu] == scales[other] == scales[larger] == np.float32(4 / 127)  # a maximum selects
+
+
 def test_the_network_input_is_exact_even_when_tied() -> None:
     b = Builder(0)
     pooled = b.maxpool("images")

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from unina.cli.dla_model import add_model_arguments, read_model
+from unina.cli.dla_model import add_model_arguments, fp16_layers, read_model
 from unina.dla.lint_cache import lint_cache, scaled_tensors
 from unina.dla.network import NetworkError
 from unina.dla.tensorrt import TensorRt
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         path = arguments.model / BUNDLE_CACHE
     text = read_text(path)
     network = read_model(arguments)
-    findings = lint_cache(text, network, tensorrt)
+    findings = lint_cache(text, network, tensorrt, fp16_layers(arguments.model, network))
     if arguments.json:
         document = {
             "model": str(arguments.model),

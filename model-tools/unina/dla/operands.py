@@ -50,7 +50,14 @@ def _window(op: str, attributes: Attributes, inputs: Shapes) -> str | None:
         found = _channels(op, int(attributes.get("group", 1)), whole, weight, inputs[2] if len(inputs) > 2 else None)
     if found is None and whole is not None and window and len(whole) != len(window) + 2:
         found = f"a {len(window)}-D window over an input of {_text(whole)}"
-    if found or op == "ConvTranspose" or whole is None or attributes.get("auto_pad", "NOTSET") not in {"", "NOTSET"}:
+    rounds_up = op in _POOLS and attributes.get("ceil_mode", 0)  # then a window may reach beyond its input
+    if (
+        found
+        or op == "ConvTranspose"
+        or rounds_up
+        or whole is None
+        or attributes.get("auto_pad", "NOTSET") not in {"", "NOTSET"}
+    ):
         return found
     pads = tuple(attributes.get("pads", (0,) * (2 * len(window))))
     dilations = tuple(attributes.get("dilations", (1,) * len(window)))

@@ -60,15 +60,17 @@ class ScaleMap(Mapping[str, np.float32]):
     def from_amax(cls, graph: Graph, amax: Mapping[str, float]) -> "ScaleMap":
         """Applies the ties of the graph, once: a tied group takes its largest amax, the network input 1.0 exactly.
 
-        Tensors that only ReLU reads need no amax: they take the scale of the ReLU's output.
+        Tensors that only ReLU reads need no amax: they take the scale of the ReLU's output. Nor does the sigmoid of a
+        SiLU, which no INT8 operator sees: it takes that of its range, 1.
 
         Raises:
             ScaleError: an amax is missing, NaN, infinite, zero or negative.
         """
+        amax = {gate.output: 1.0 for gate in graph.gates.values()} | dict(amax)
         unknown = [name for name in amax if name not in graph.shapes]
         if unknown:
             raise ScaleError(f"{unknown[0]}: the graph has no such tensor")
-        wanted = set(measured_tensors(graph))
+        wanted = {*measured_tensors(graph), *(gate.output for gate in graph.gates.values())}
         scales: dict[str, np.float32] = {}
         for group in tied_groups(graph):
             measured = [_checked(name, amax) for name in group if name in wanted]
@@ -91,7 +93,8 @@ def raw_map_amax(largest: float, amax: float) -> float:
 
 def measured_tensors(graph: Graph) -> tuple[str, ...]:
     """The tensors whose range calibration must observe, in the order of the graph."""
-    return tuple(name for name in graph.shapes if name not in graph.inputs and not graph.is_pre_activation(name))
+    unmeasured = {*graph.inputs, *(gate.output for gate in graph.gates.values())}
+    return tuple(name for name in graph.shapes if name not in unmeasured and not graph.is_pre_activation(name))
 
 
 def scale_bits(scale: np.float32) -> str:

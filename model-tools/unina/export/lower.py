@@ -172,6 +172,8 @@ class _Lowering:
     def _deconv(self, op: Deconv, output: str, relu: bool) -> None:
         """A convolution that writes a channel for each phase of the stride, and those side by side."""
         phases = f"{output}.phases"
+        while phases in self.graph.shapes:
+            phases += "_"
         integers = quantise_conv(op, self.scales[op.inputs[0]])
         convolution = by_phase(integers, op.stride)
         height, width = self.graph.shapes[op.inputs[0]][2:]

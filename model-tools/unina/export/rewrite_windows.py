@@ -120,6 +120,11 @@ def _window(
 
 def average_pool(draft: Draft, node: Node) -> None:
     """AveragePool: a depthwise convolution of equal weights; as it is, where it leaves padding out."""
+    sizes, after = (draft.shape(name, node)[2:] for name in (node.inputs[0], node.outputs[0]))
+    spans = all(k >= size for k, size in zip(node.attributes["kernel_shape"], sizes, strict=True))
+    if spans and after == (1, 1) and not any(node.attributes.get("pads", ())):
+        global_average(draft, node)
+        return
     kernel, strides, pads = _window(draft, node)
     if any(pads) and not node.attributes.get("count_include_pad"):
         if max(kernel) > LARGEST_POOL:

@@ -327,7 +327,7 @@ RULES = (
         trt=CALIBRATED,
         source="docs/bundle.md; trtexec --layerPrecisions",
         effect=Effect.FP16,
-        fix="take it out of layer_precisions.txt, if its INT8 is accurate enough",
+        fix="a convolution: take it out of layer_precisions.txt, if its INT8 is accurate enough; a gate: train without",
         check=_fp16_layer,
     ),
     Rule(
