@@ -170,7 +170,7 @@ def estimate_plan(
     layers = []
     weight_of: dict[str, float] = {}
     for step in steps.steps:
-        own: Precision = "fp16" if not set(fp16_layers).isdisjoint(step.nodes) else precision
+        own: Precision = "fp16" if step.nodes[0] in fp16_layers else precision  # an activation in it is one pass more
         written[step.writes.name] = own
         layer = _layer(step, own, written, mode, constants, batch, sparse)
         layers.append(layer)
