@@ -59,7 +59,7 @@ def selection(graph: GraphWriter, op: dict[str, Any], inputs: list[str], output:
     if op["type"] == "maxpool":
         return graph.node("MaxPool", inputs, output, **window_attributes(op))
     if op["type"] != "resize":
-        raise ValueError(f"{output}: no twin of {op['type']} in ONNX is written here; time a network without it")
+        raise ValueError(f"{op['output']}: no twin of {op['type']} in ONNX is written here; time a network without it")
     y, x = op["factor"]
     factors = graph.constant(f"factors_{y}_{x}", np.array([1, 1, y, x], np.float32))
     attributes = {

@@ -94,8 +94,8 @@ def add_enlargement(draw: st.DrawFn, network: Network, source: str, output: str,
     """kind: resize, bilinear or depthtospace."""
     channels, height, width = network.shape(source)
     if kind == "depthtospace":
-        fitting = [(y, x) for y in range(1, 5) for x in range(1, 5) if channels % (y * x) == 0]
-        block = draw(st.sampled_from(fitting))
+        sizes = [(y, x) for y in range(1, 5) for x in range(1, 5) if y * x > 1 and channels % (y * x) == 0]
+        block = draw(st.sampled_from(sizes or [(1, 1)]))
         network.depth_to_space(source, output, block, tuple(draw(st.integers(0, b - 1)) for b in block))  # type: ignore[arg-type]
         return True
     factor = small_pair(draw, 1, 3 if kind == "resize" else 5)
@@ -109,17 +109,31 @@ def add_enlargement(draw: st.DrawFn, network: Network, source: str, output: str,
     return True
 
 
-def add_mul(draw: st.DrawFn, network: Network, source: str, output: str, int8: list[str]) -> None:
-    """By a tensor of the same shape, or by one factor a channel, for which there may have to be a pooling first."""
-    channels, height, width = network.shape(source)
+def alike(network: Network, source: str, first_axis: int = 0) -> list[str]:
+    """The int8 tensors, source among them, of its scale and of its shape from an axis on (0: channels)."""
+    shape, scale = network.shape(source)[first_axis:], network.scale(source)
+    names = [t["name"] for t in network.tensors if "scale_bits" in t]
+    return [n for n in names if network.shape(n)[first_axis:] == shape and network.scale(n) == scale]
+
+
+def partner(draw: st.DrawFn, rng: np.random.Generator, network: Network, source: str, output: str) -> str:
+    """Another tensor of the same shape and scale, made with a table where there is none."""
+    others = [name for name in alike(network, source) if name != source]
+    if others and draw(st.booleans()):
+        return draw(st.sampled_from(others))
+    table = rng.integers(-128, 128, 256)
+    return network.table(source, f"{output}_partner", table, scale=float(network.scale(source)))
+
+
+def add_mul(draw: st.DrawFn, rng: np.random.Generator, network: Network, source: str, output: str) -> None:
+    """By a tensor of the same shape, or by one factor a channel, which may be pooled first; of any scales."""
+    shape = network.shape(source) if draw(st.booleans()) else (network.shape(source)[0], 1, 1)
+    names = [t["name"] for t in network.tensors if "scale_bits" in t]
+    others = [name for name in names if network.shape(name) == shape]
+    if not others:
+        others = [network.pool("avgpool", source, f"{output}_factors", network.shape(source)[1:])]
     scale = draw(st.sampled_from([*SCALES, 4.0, 17.0]))  # the last ones keep most products within int8
-    if draw(st.booleans()):
-        alike = [n for n in int8 if network.shape(n) == network.shape(source)]
-    else:
-        alike = [n for n in int8 if network.shape(n) == (channels, 1, 1)]
-        if not alike:
-            alike = [network.pool("avgpool", source, f"{output}_factors", (height, width))]
-    network.mul(source, draw(st.sampled_from(alike)), output, scale=scale)
+    network.mul(source, draw(st.sampled_from(others)), output, scale=scale)
 
 
 OPERATORS = ["conv"] * 6 + ["relu", "add", "concat", "maxpool", "resize"] + sorted(VERSION_3)
@@ -131,9 +145,6 @@ def add_operator(draw: st.DrawFn, rng: np.random.Generator, network: Network, ou
     source = names[-1] if draw(st.booleans()) else draw(st.sampled_from(names))
     # only promoted convolutions read float16
     kind = "conv" if network.is_float16(source) else draw(st.sampled_from(OPERATORS))
-    int8 = [n for n in names if not network.is_float16(n)]
-    alike = [n for n in int8 if network.scale(n) == network.scale(source)] if kind != "conv" else []
-    same_shape = [n for n in alike if network.shape(n) == network.shape(source)]
     match kind:
         case "conv":
             return add_conv(draw, rng, network, source, output, may_promote=True)
@@ -146,15 +157,14 @@ def add_operator(draw: st.DrawFn, rng: np.random.Generator, network: Network, ou
         case "table":
             network.table(source, output, rng.integers(-128, 128, 256), scale=draw(st.sampled_from(SCALES)))
         case "mul":
-            add_mul(draw, network, source, output, int8)
+            add_mul(draw, rng, network, source, output)
         case "max" | "min":
-            network.extreme(kind, source, draw(st.sampled_from(same_shape)), output)
+            network.extreme(kind, source, partner(draw, rng, network, source, output), output)
         case "add":
-            network.add(source, draw(st.sampled_from(same_shape)), output,
+            network.add(source, draw(st.sampled_from(alike(network, source))), output,
                         scale=draw(st.sampled_from(SCALES)), relu=draw(st.booleans()))  # fmt: skip
         case "concat":
-            alike = [n for n in alike if network.shape(n)[1:] == network.shape(source)[1:]]
-            others = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))
+            others = draw(st.lists(st.sampled_from(alike(network, source, 1)), min_size=1, max_size=3))
             network.concat([source, *others], output)
     return True
 
