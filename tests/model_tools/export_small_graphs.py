@@ -86,7 +86,7 @@ class Builder:
         )
 
     def unary(self, kind: str, x: str, **attributes: float) -> str:
-        """Sigmoid, Tanh, LeakyRelu."""
+        """Sigmoid, Tanh, LeakyRelu, Abs, Sin, Cos, Atan."""
         return self._node(kind, [x], self.shapes[x], **attributes)
 
     def silu(self, x: str) -> str:
@@ -204,7 +204,7 @@ def _later_operator(b: Builder, x: str, other: str) -> str:
         case 0:
             return b.silu(x)
         case 1:
-            return b.unary(str(r.choice(["Sigmoid", "Tanh"])), x)
+            return b.unary(str(r.choice(["Sigmoid", "Tanh", "Abs", "Sin", "Cos", "Atan"])), x)
         case 2:
             return b.unary("LeakyRelu", x, alpha=float(r.choice([0.01, 0.2, -0.3])))
         case 3:

@@ -133,6 +133,7 @@ FUNCTIONS: dict[str, Function] = {
     "sigmoid": Function(lambda x: x.sigmoid().relu()),
     "tanh": Function(lambda x: x.tanh() + x),
     "silu": Function(lambda x, c: F.silu(c(F.silu(x))), nn.Conv2d(8, 8, 3)),
+    "size, sine, cosine, arc tangent": Function(lambda x: x.abs() + x.sin() + x.cos() + x.atan()),
     "hard sigmoid": Function(lambda x: F.hardsigmoid(x * 4)),
     "hard swish": Function(lambda x: F.hardswish(x * 4)),
     "leaky relu, steep": Function(lambda x: F.leaky_relu(x, 1.5)),

@@ -86,6 +86,17 @@ class Activation:
 
 
 @dataclass(frozen=True)
+class Unary:
+    """A function of one value that is no activation."""
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+    function: str
+    """Abs, Sin, Cos or Atan"""
+
+
+@dataclass(frozen=True)
 class Mul:
     """The product of two tensors of one shape, or of one and a factor a channel, 1×C×1×1; in FP16."""
 
@@ -181,6 +192,7 @@ Op = (
     | Relu
     | LeakyRelu
     | Activation
+    | Unary
     | Add
     | Mul
     | Max

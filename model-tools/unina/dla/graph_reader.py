@@ -32,6 +32,7 @@ from unina.dla.graph import (
     Resize,
     Shape,
     Smooth,
+    Unary,
 )
 
 Array = npt.NDArray[Any]
@@ -163,6 +164,10 @@ def _activation(node: onnx.NodeProto, attributes: dict[str, Any], constants: Map
     return Activation(node.name, tuple(node.input), node.output[0], function)
 
 
+def _unary(node: onnx.NodeProto, attributes: dict[str, Any], constants: Mapping[str, Array]) -> Unary:
+    return Unary(node.name, tuple(node.input), node.output[0], node.op_type)
+
+
 def _of_two(kind: type[Add] | type[Mul] | type[Max] | type[Min]) -> Reader:
     def read(node: onnx.NodeProto, attributes: dict[str, Any], constants: Mapping[str, Array]) -> Op:
         return kind(node.name, tuple(node.input), node.output[0])
@@ -226,6 +231,10 @@ _READERS: dict[str, Reader] = {
     "LeakyRelu": _leaky_relu,
     "Sigmoid": _activation,
     "Tanh": _activation,
+    "Abs": _unary,
+    "Sin": _unary,
+    "Cos": _unary,
+    "Atan": _unary,
     "Add": _of_two(Add),
     "Mul": _of_two(Mul),
     "Max": _of_two(Max),

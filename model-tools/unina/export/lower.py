@@ -31,11 +31,12 @@ from unina.dla.graph import (
     Relu,
     Resize,
     Shape,
+    Unary,
 )
 from unina.dla.precision import float16_tensors, float16_weight
 from unina.dla.scales import ScaleMap, scale_bits
 from unina.dla.weights import IntegerConv, by_phase, quantise_conv
-from unina.export.tables import Real, Rounding, leaky_relu, sigmoid, silu, table
+from unina.export.tables import UNARY, Real, Rounding, leaky_relu, sigmoid, silu, table
 
 MAGIC = b"UNINAHL1"
 ALIGNMENT = 64
@@ -144,6 +145,8 @@ class _Lowering:
                 self._write("mul", op, output, multiplier_bits=self._multiplier(op, product, output))
             case Activation():
                 self._table(op, op.inputs[0], sigmoid if op.function == "Sigmoid" else np.tanh)
+            case Unary():
+                self._table(op, op.inputs[0], UNARY[op.function])
             case LeakyRelu():
                 self._table(op, op.inputs[0], leaky_relu(op.slope))
             case MaxPool() | AveragePool():

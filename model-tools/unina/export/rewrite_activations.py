@@ -11,13 +11,8 @@ from unina.export.rewrite_channels import a_channel, by_channel
 from unina.export.rewrite_draft import Draft, RewriteError
 
 
-def relu(draft: Draft, node: Node) -> None:
-    """Relu, as it is."""
-    draft.step(node, "Relu", [draft.read(node)])
-
-
-def smooth(draft: Draft, node: Node) -> None:
-    """Sigmoid and Tanh, as they are."""
+def as_it_is(draft: Draft, node: Node) -> None:
+    """Relu, Sigmoid, Tanh, and functions of one value that are no activation."""
     draft.step(node, node.op, [draft.read(node)])
 
 
@@ -27,7 +22,7 @@ def clip(draft: Draft, node: Node) -> None:
     if least != 0 or (most is not None and most <= 0):
         raise RewriteError(node, f"clips to {least} … {most}; the DLA clips from 0 to something above")
     if most is None or most >= np.finfo(np.float32).max:
-        relu(draft, node)
+        draft.step(node, "Relu", [draft.read(node)])
         return
     _clipped(draft, node.name, draft.read(node), node.outputs[0], most)
 

@@ -10,6 +10,10 @@ Rounding = Literal["half-away", "half-even"]
 Real = npt.NDArray[np.float64]
 
 
+UNARY: dict[str, Callable[[Real], Real]] = {"Abs": np.abs, "Sin": np.sin, "Cos": np.cos, "Atan": np.arctan}
+"""by ONNX's name"""
+
+
 def sigmoid(x: Real) -> Real:
     """1 / (1 + e⁻ˣ)."""
     return np.exp(-np.logaddexp(0, -x))
