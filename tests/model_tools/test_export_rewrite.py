@@ -129,6 +129,12 @@ FUNCTIONS: dict[str, Function] = {
     "rows and columns cut off": Function(lambda x: x[:, :, 3:-2, 1:]),
     "every other pixel": Function(lambda x: x[:, :, 1::2, ::3]),
     "space to depth, by slices": Function(lambda x: torch.cat([x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)),
+    "channel shuffle": Function(
+        lambda x, c: c(x.reshape(1, 2, 4, SIDE, SIDE).transpose(1, 2).flatten(1, 2)), nn.Conv2d(8, 4, 1)
+    ),
+    "channels apart, in other parts": Function(
+        lambda x: x.reshape(1, 2, 2, 2, SIDE, SIDE).permute(0, 3, 1, 2, 4, 5).reshape(x.shape).relu()
+    ),
     "dropout": Function(lambda x, d: d(x).relu(), nn.Dropout(0.5)),
     "sigmoid": Function(lambda x: x.sigmoid().relu()),
     "tanh": Function(lambda x: x.tanh() + x),
@@ -191,11 +197,19 @@ REFUSED: dict[str, tuple[Function, str]] = {
     "third power": (Function(lambda x: x**3), r"\(Pow\): takes the power 3"),
     "transposition": (
         Function(lambda x: x.permute(0, 2, 3, 1)),
-        r"\(Transpose\): runs on the DLA, but not in the host",
+        r"\(Transpose\): turns height or width into something else",
     ),
     "tokens": (
         Function(lambda x: x.flatten(2)),
         r"does more than flattening: let the network end before it",
+    ),
+    "pixels among channels": (
+        Function(lambda x: x.reshape(1, 4, 2, SIDE, SIDE).permute(0, 1, 3, 2, 4).reshape(1, 4, 2 * SIDE, SIDE).relu()),
+        r"\(Transpose\): turns height or width into something else",
+    ),
+    "a map with its channels on two axes": (
+        Function(lambda x: x.reshape(1, 4, 2, SIDE, SIDE).relu()),
+        r"reads .*, a map whose channels stand on several axes",
     ),
     "clip below zero": (Function(lambda x: x.clamp(-1, 1)), r"clips to -1.0 … 1.0; the DLA clips from 0"),
     "larger than a constant": (Function(lambda x: torch.minimum(x, torch.tensor(2.0))), r"compares with a constant"),

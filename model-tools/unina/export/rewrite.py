@@ -76,6 +76,10 @@ def _before_decoding(network: Network, name: str) -> str:
 def _at_the_end(draft: Draft, name: str) -> str:
     if name in draft.padded:
         raise ValueError(f"output {name}: is padding around {draft.padded[name][0]}; name that one")
+    if name in draft.arranged:
+        raise ValueError(
+            f"output {name}: is {draft.arranged[name].source} with its channels on several axes; name that one"
+        )
     return draft.flat[name].source if name in draft.flat else draft.at(name)
 
 
@@ -137,6 +141,7 @@ _HANDLERS: dict[str, Callable[[Draft, Node], None]] = {
     "Flatten": places.reshape,
     "Squeeze": places.reshape,
     "Unsqueeze": places.reshape,
+    "Transpose": places.transpose,
     "Identity": places.nothing,
     "Dropout": places.nothing,
     "Cast": places.cast,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from unina.dla.graph import Shape
@@ -32,6 +33,17 @@ class Flat:
     shape: Shape
 
 
+@dataclass(frozen=True, eq=False)
+class Arranged:
+    """A map whose channels stand on several axes, perhaps in another order: 1×…×H×W."""
+
+    source: str
+    shape: Shape
+    """of the source"""
+    channels: npt.NDArray[np.int64]
+    """the source's channel at each place, over the axes between batch and height"""
+
+
 class Draft:
     """Filled node by node, in execution order."""
 
@@ -46,6 +58,7 @@ class Draft:
         self.flat: dict[str, Flat] = {}
         self.padded: dict[str, tuple[str, tuple[int, ...]]] = {}
         """tensor → what it is without its zeros, and those: top, left, bottom, right"""
+        self.arranged: dict[str, Arranged] = {}
         self.readers: dict[str, int] = {name: 1 for name in self.outputs}
         for node in self.nodes:
             for name in set(filter(None, node.inputs)):
@@ -62,6 +75,8 @@ class Draft:
             raise RewriteError(node, f"reads the constant {name}, and the DLA has none: fold it into a convolution")
         if name in self.flat:
             raise RewriteError(node, f"reads {name}, a flattened map, which only a fully connected layer may")
+        if name in self.arranged:
+            raise RewriteError(node, f"reads {name}, a map whose channels stand on several axes: make them one before")
         if name in self.padded:
             raise RewriteError(node, f"reads {name}, a padded map, which only a convolution or average may")
         return self.at(name)

@@ -3,14 +3,16 @@
 Each function takes one node into the draft, and raises RewriteError where the node asks for more than it can become.
 """
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from onnx import TensorProto
 
 from unina.dla.network import Node
 from unina.export.deploy_network import conv_step
-from unina.export.rewrite_draft import Draft, Flat, RewriteError
+from unina.export.rewrite_draft import Arranged, Draft, Flat, RewriteError
 
 
 def concat(draft: Draft, node: Node) -> None:
@@ -73,22 +75,56 @@ def space_to_depth(draft: Draft, node: Node) -> None:
 
 
 def reshape(draft: Draft, node: Node) -> None:
-    """Reshape, Flatten, Squeeze and Unsqueeze: of a 1×1 map nothing, of a larger one what a dense layer may read."""
+    """Reshape, Flatten, Squeeze and Unsqueeze: of a 1×1 map nothing, of a larger one what a dense layer may read.
+
+    Channels may be put on several axes and back, with a Transpose in between.
+    """
     name, output = node.inputs[0], node.outputs[0]
+    after = draft.network.shape(output)
+    if after is None or len(after) < 2 or after[0] != 1:
+        raise RewriteError(node, "does more than flattening: let the network end before it (--outputs)")
+    if name in draft.arranged or (len(after) > 4 and name not in draft.flat):
+        _arrange(draft, node, after)
+        return
     if name in draft.flat:
         flat = draft.flat[name]
         source, (_, channels, height, width) = flat.source, flat.shape
     else:
         source, (_, channels, height, width) = draft.read(node), draft.shape(name, node)
-    after = draft.network.shape(output)
-    if after is None or len(after) < 2 or after[0] != 1:
-        raise RewriteError(node, "does more than flattening: let the network end before it (--outputs)")
     if after[1] == channels and tuple((*after[2:], 1, 1)[:2]) == (height, width):
         draft.same[output] = source
     elif after[1] == channels * height * width:
         draft.flat[output] = Flat(source, (1, channels, height, width))
     else:
         raise RewriteError(node, "does more than flattening: let the network end before it (--outputs)")
+
+
+def _arrange(draft: Draft, node: Node, after: tuple[int, ...]) -> None:
+    """Channels onto several axes, or onto one again."""
+    name, output = node.inputs[0], node.outputs[0]
+    now = draft.arranged.get(name)
+    if now is None:
+        shape = draft.shape(name, node)
+        now = Arranged(draft.read(node), shape, np.arange(shape[1]))
+    if after[-2:] != now.shape[2:] or math.prod(after[1:-2]) != now.shape[1]:
+        raise RewriteError(node, "does more than arranging channels: let the network end before it (--outputs)")
+    channels = now.channels.reshape(after[1:-2])
+    if channels.ndim == 1:
+        weight = np.eye(len(channels))[channels][:, :, None, None]
+        draft.add(conv_step(node.name, now.source, output, weight, np.zeros(len(channels))))
+    else:
+        draft.arranged[output] = replace(now, channels=channels)
+
+
+def transpose(draft: Draft, node: Node) -> None:
+    """Transpose of axes that channels were put on (a channel shuffle)."""
+    now = draft.arranged.get(node.inputs[0])
+    rank = len(draft.network.shape(node.outputs[0]) or ())
+    order = tuple(node.attributes.get("perm", range(rank)[::-1]))
+    if now is None or order[0] != 0 or order[-2:] != (rank - 2, rank - 1):
+        raise RewriteError(node, "turns height or width into something else: let the network end before it (--outputs)")
+    channels = now.channels.transpose([axis - 1 for axis in order[1:-2]])
+    draft.arranged[node.outputs[0]] = replace(now, channels=channels)
 
 
 def cast(draft: Draft, node: Node) -> None:
