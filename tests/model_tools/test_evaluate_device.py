@@ -100,6 +100,17 @@ def test_it_is_a_row_of_the_table_and_of_the_report(
     assert "rename one" in refused(capsys, "--detections", written, "--detections", written, "--data", data)
 
 
+def test_a_device_is_held_against_the_other_models_integers(
+    exported: tuple[Path, Path], written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, data = exported
+    result = answered(capsys, bundle, "--detections", written, "--data", data, "--stages", "onnx", "--against", bundle)
+    assert result["onnx"]["against"]["difference"] == 0
+    device = result["device host"]["against"]
+    host = answered(capsys, bundle, "--data", data, "--stages", "onnx,host")["host"]
+    assert (device["map50_other"], device["difference"]) == (host["map50"], 0)
+
+
 def test_what_was_written_at_the_cars_thresholds_is_no_map(
     exported: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         say.print(f"stage tinygrad left out: {missing()}", highlight=False, markup=False, soft_wrap=True)
 
     given = _run_stages(question, subject, stages, say)
-    differences = _differences(question, given, other, options.seed, say) if other is not None else {}
+    differences = _differences(question, subject, given, other, options.seed, say) if other is not None else {}
     last = given[stages[-1]]
     by_stage = table_of(question, subject, given)
     emulated = {mode: given[stage].summary for stage, mode in subject.emulated.items()}
@@ -155,13 +155,17 @@ def _run_stages(question: Question, subject: Subject, stages: Sequence[str], say
 
 
 def _differences(
-    question: Question, given: dict[str, Answer], other: Subject, seed: int, say: Console
+    question: Question, subject: Subject, given: dict[str, Answer], other: Subject, seed: int, say: Console
 ) -> dict[str, dict[str, Difference]]:
-    """For each stage: over all pictures, then over each kind of picture that has a labelled box."""
+    """For each stage: over all pictures, then over each kind of picture that has a labelled box.
+
+    A stage is held against its like; a device, where the other has none of that name, against the other's integers.
+    """
     theirs: dict[str, Answer] = {}
     result: dict[str, dict[str, Difference]] = {}
     for stage, mine in given.items():
-        twin = stage if stage in other.stages else other.default_stages[0]
+        likes = (stage, *((HOST,) if stage in subject.devices else ()), other.default_stages[0])
+        twin = next(name for name in likes if name in other.stages)
         if twin not in theirs:
             theirs |= _run_stages(question, other, (twin,), say)
         pair = (mine.scored, theirs[twin].scored)
