@@ -105,10 +105,8 @@ def test_a_device_is_held_against_the_other_models_integers(
 ) -> None:
     bundle, data = exported
     result = answered(capsys, bundle, "--detections", written, "--data", data, "--stages", "onnx", "--against", bundle)
-    assert result["onnx"]["against"]["difference"] == 0
-    device = result["device host"]["against"]
-    host = answered(capsys, bundle, "--data", data, "--stages", "onnx,host")["host"]
-    assert (device["map50_other"], device["difference"]) == (host["map50"], 0)
+    assert [stage["against"]["stage"] for stage in result.values()] == ["onnx", "host"]
+    assert [stage["against"]["difference"] for stage in result.values()] == [0, 0]
 
 
 def test_what_was_written_at_the_cars_thresholds_is_no_map(

@@ -91,9 +91,10 @@ def run(options: argparse.Namespace) -> int:
         result[row.stage]["beside"] = row.to_json()
     if accuracy_band is not None:
         result["band"] = accuracy_band.to_json()
-    for stage, by_kind in differences.items():
+    for stage, (twin, by_kind) in differences.items():
         result[stage]["against"] = {
             "model": str(options.against),
+            "stage": twin,
             **by_kind[EVERY].to_json(),
             "groups": {kind: one.to_json() for kind, one in by_kind.items() if kind != EVERY},
         }
@@ -112,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
         if accuracy_band is not None:
             console.print(band_table(accuracy_band))
             console.print(CAVEAT, highlight=False, markup=False)
-        for stage, by_kind in differences.items():
+        for stage, (_, by_kind) in differences.items():
             for kind, difference in by_kind.items():
                 title = f"{stage}, {kind}" if kind else stage
                 console.print(sentence(title, options.against, difference), highlight=False, markup=False)
@@ -156,25 +157,26 @@ def _run_stages(question: Question, subject: Subject, stages: Sequence[str], say
 
 def _differences(
     question: Question, subject: Subject, given: dict[str, Answer], other: Subject, seed: int, say: Console
-) -> dict[str, dict[str, Difference]]:
-    """For each stage: over all pictures, then over each kind of picture that has a labelled box.
+) -> dict[str, tuple[str, dict[str, Difference]]]:
+    """For each stage the other's, and the difference over all pictures, then over each kind that has a labelled box.
 
     A stage is held against its like; a device, where the other has none of that name, against the other's integers.
     """
     theirs: dict[str, Answer] = {}
-    result: dict[str, dict[str, Difference]] = {}
+    result: dict[str, tuple[str, dict[str, Difference]]] = {}
     for stage, mine in given.items():
         likes = (stage, *((HOST,) if stage in subject.devices else ()), other.default_stages[0])
         twin = next(name for name in likes if name in other.stages)
         if twin not in theirs:
             theirs |= _run_stages(question, other, (twin,), say)
         pair = (mine.scored, theirs[twin].scored)
-        result[stage] = {EVERY: paired_bootstrap(pair[0].matches(), pair[1].matches(), seed=seed)}
+        by_kind = {EVERY: paired_bootstrap(pair[0].matches(), pair[1].matches(), seed=seed)}
         kinds = grouped(mine.scored.pictures, question.groups) if question.groups else {}
         for kind, indices in kinds.items():
             first, second = (scored.chosen(indices).matches() for scored in pair)
             if len(first.truth_label):
-                result[stage][kind] = paired_bootstrap(first, second, seed=seed)
+                by_kind[kind] = paired_bootstrap(first, second, seed=seed)
+        result[stage] = (twin, by_kind)
     return result
 
 
