@@ -239,6 +239,10 @@ REFUSED: dict[str, tuple[Function, str]] = {
         r"by whole factors",
     ),
     "constant map": (Function(lambda x: x + torch.arange(SIDE * 1.0)), r"differs within a channel"),
+    "one channel spread over a constant": (
+        Function(lambda x, c: c(x) * torch.arange(1.0, 9).reshape(1, 8, 1, 1), nn.Conv2d(8, 1, 1)),
+        r"spreads 1 channels over a constant's 8",
+    ),
     "ones around": (
         Function(lambda x, c: c(F.pad(x, (1, 1, 1, 1), value=1)), nn.Conv2d(8, 8, 3)),
         r"with zeros around",

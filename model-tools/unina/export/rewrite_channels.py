@@ -42,6 +42,8 @@ def a_channel(draft: Draft, node: Node, value: Array, x: str, channels: int) -> 
     aligned = value.reshape((1,) * (rank - value.ndim) + value.shape)
     if aligned.ndim != rank or any(size != 1 for axis, size in enumerate(aligned.shape) if axis != 1):
         raise RewriteError(node, f"its constant of shape {value.shape} differs within a channel; the DLA has none")
+    if aligned.size not in {1, channels}:
+        raise RewriteError(node, f"spreads {channels} channels over a constant's {aligned.size}: store the map's own")
     return np.broadcast_to(aligned.reshape(-1).astype(np.float64), (channels,))
 
 
