@@ -21,9 +21,10 @@ from unina.dla.cache_file import read_cache
 from unina.dla.graph_reader import read_graph
 from unina.dla.scales import ScaleMap
 from unina.dla.trtexec import LAYERS_FILE
-from unina.evaluate import HostMaps, OnnxMaps
+from unina.evaluate import Head, HostMaps, HostStage, OnnxMaps, OnnxStage
 from unina.export.lower import LoweringError, lower
 from unina_runtime import Bundle, Detector, Network, UninaError, letterbox
+from unina_runtime.compile.trtexec_flags import fp16_layers
 
 HEIGHT, WIDTH = 32, 48
 
@@ -87,11 +88,28 @@ class Gated(nn.Module):
         return self.head(torch.cat([self.up(deep), F.interpolate(deep, scale_factor=2.0, mode="bilinear")], 1))
 
 
+class GatedDetector(nn.Module):
+    """One level of stride 4 behind SiLU and a gate: classes and distances."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.deep = nn.Conv2d(3, 16, 3, 2, 1), nn.Conv2d(16, 16, 3, 2, 1)
+        self.gate = nn.Conv2d(16, 16, 1)
+        self.classes, self.boxes = nn.Conv2d(16, len(NAMES), 1), nn.Conv2d(16, 4, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = F.silu(self.deep(F.silu(self.stem(x))))
+        x = x * self.gate(x).sigmoid()
+        return 2 * self.classes(x) - 1, self.boxes(x).relu() + 1
+
+
 def write_file(network: nn.Module, file: Path, *, size: tuple[int, int] | None = (HEIGHT, WIDTH)) -> Path:
     torch.manual_seed(0)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:  # of this seed, whatever was made before
+                nn.init.uniform_(module.bias, -0.2, 0.2)
     axes = {0: "batch"} if size else {0: "batch", 2: "height", 3: "width"}
     torch.onnx.export(
         network.eval(),
@@ -323,6 +341,36 @@ def test_a_detector_with_maps_like_ours_is_served_as_ours(tmp_path: Path, capsys
     ]:
         words = [word for text in level if "=" in text for word in ("--level", text)]
         assert message in refused([*one, *words, *(text for text in level if "=" not in text)], capsys)
+
+
+def test_a_detector_with_gates_is_served_and_compiled(data: Path, tmp_path: Path) -> None:
+    file = write_file(GatedDetector(), tmp_path / "gated.onnx")
+    classes, boxes = (value.name for value in onnx.load(file).graph.output)
+    words = [
+        "--level",
+        f"4={classes},{boxes}",
+        "--score-threshold",
+        "0.3",
+        "--no-accuracy",
+        "--mean",
+        "128",
+        "--std",
+        "64",
+    ]
+    bundle = export(file, data, tmp_path / "gated.unina", *words)
+    assert Bundle(bundle).manifest["schema"] == 1
+    head = Head.of_manifest(Bundle(bundle).manifest)
+    images = [read_image(path) for path in sorted((data.parent / "images" / "val").iterdir())]
+    host = [Detector(bundle, "host", score_threshold=0.3).detect(image) for image in images]
+    assert sum(len(one.boxes) for one in host) > 10
+    stages = OnnxStage(bundle / "model.onnx", head), HostStage(bundle / "host.loadable", head)
+    exact, integers = ([stage(image) for image in images] for stage in stages)
+    high = [[one.boxes[one.scores > 0.4] for one in found] for found in (exact, integers)]
+    for one, other in zip(*high, strict=True):
+        near = [np.abs(other - box).max(axis=1).min(initial=np.inf) < 4 for box in one]
+        assert len(one) and np.mean(near) > 0.9
+    layers = fp16_layers((bundle / LAYERS_FILE).read_text(), "layers")
+    assert len(layers) == 6 and set(layers) <= {node.name for node in onnx.load(bundle / "model.onnx").graph.node}
 
 
 def test_what_is_wrong_is_said_in_one_line(
