@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from unina.compress.calibrate import calibrate
+from unina.dla.check import check
 from unina.dla.graph_reader import read_graph
 from unina.dla.network import read_network
 from unina.evaluate import HostMaps, OnnxMaps
@@ -161,6 +162,18 @@ FUNCTIONS: dict[str, Function] = {
     "transposed, narrower than its stride": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 6, (2, 1), 3)),
     "transposed, with padding": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 6, 4, 2, 1)),
     "transposed, with output padding": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 6, 3, 2, 1, 1)),
+    "transposed, cut above and left alone": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 6, 3, 3, 1, 2)),
+    "a gate, spread before": Function(
+        lambda x, c: x * c(x.mean((2, 3), keepdim=True)).sigmoid().expand_as(x), nn.Conv2d(8, 8, 1)
+    ),
+    "mean over channels": Function(lambda x: x * x.mean(1, keepdim=True).sigmoid()),
+    "global average of a large map": Function(
+        lambda x, c: c(F.interpolate(x, scale_factor=4.0).mean((2, 3), keepdim=True)), nn.Conv2d(8, 8, 1)
+    ),
+    "pooled, and bilinear to the whole": Function(
+        lambda x, c: c(x) + F.interpolate(x.mean((2, 3), keepdim=True), size=(16, 16), mode="bilinear"),
+        nn.Conv2d(8, 8, 1),
+    ),
     "transposed, unequal": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 6, (5, 4), (3, 2), (1, 1), (0, 0))),
     "transposed, in groups": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 12, 4, 2, 1, groups=4)),
     "transposed, depthwise": Function(lambda x, c: c(x), nn.ConvTranspose2d(8, 8, 2, 2, groups=8, bias=False)),
@@ -213,6 +226,8 @@ REFUSED: dict[str, tuple[Function, str]] = {
         Function(lambda x: x.reshape(1, 4, 2, SIDE, SIDE).relu()),
         r"reads .*, a map whose channels stand on several axes",
     ),
+    "nothing of a map": (Function(lambda x: x + x.relu() * 0.0), r"multiplies its map by 0"),
+    "mean over one axis": (Function(lambda x: x.mean(2, keepdim=True)), r"is no average over height and width"),
     "clip below zero": (Function(lambda x: x.clamp(-1, 1)), r"clips to -1.0 … 1.0; the DLA clips from 0"),
     "larger than a constant": (Function(lambda x: torch.minimum(x, torch.tensor(2.0))), r"compares with a constant"),
     "average, rounded up": (
@@ -294,6 +309,41 @@ def test_what_torch_writes_otherwise_is_the_same_function_too() -> None:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
         found = OnnxMaps(deploy_network(read_network(model), ["y"]).to_onnx())(x())["y"]
         np.testing.assert_allclose(found, OnnxMaps(model)(x())["y"], rtol=1e-5, atol=1e-6)
+
+
+def test_a_flattened_map_is_no_output(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"output y: is .*, a map, flattened; name that one \(--outputs\)"):
+        rewritten(file_of(Function(lambda x: x.flatten(1)), tmp_path))
+
+
+def test_a_factor_for_each_column_is_none_for_each_channel() -> None:
+    values = [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, 3, 3))]
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["a"], "a"),
+        helper.make_node("Flatten", ["a"], ["b"], "b"),  # 1×3, which ONNX aligns with the columns
+        helper.make_node("Mul", ["x", "b"], ["y"], "c"),
+    ]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "g", values, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    with pytest.raises(RewriteError, match=r"node c \(Mul\): spreads"):
+        deploy_network(read_network(model), ["y"])
+
+
+def test_a_large_average_is_one_that_the_dla_runs(tmp_path: Path) -> None:
+    network = rewritten(file_of(FUNCTIONS["global average of a large map"], tmp_path))
+    kernels = [tuple(step.attributes["kernel_shape"]) for step in network.steps if step.op == "Conv"]
+    assert kernels[1:3] == [(8, 8), (8, 8)]
+    assert check(read_network(network.to_onnx())).on_dla
+
+
+def test_names_are_such_as_a_list_of_layers_can_spell() -> None:
+    values = [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, SIDE, SIDE))]
+    nodes = [helper.make_node("Tanh", ["x"], ["a"], "n,5"), helper.make_node("Tanh", ["a"], ["y"], "n'5")]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "g", values, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    assert [step.name for step in deploy_network(read_network(model), ["y"]).steps] == ["n_5", "n_5_"]
 
 
 def test_one_tensor_cannot_be_two_outputs_and_the_picture_none() -> None:

@@ -192,7 +192,7 @@ def _rule_notes(network: Network, line: TrtexecCommand) -> list[str]:
 def _cache_notes(cache: Path, network: Network, line: TrtexecCommand) -> Iterator[str]:
     """What is odd about a cache. Raises TrtexecError: the build would stop, or do something else than INT8, by it."""
     text = read_text(cache)
-    findings = lint_cache(text, network, line.tensorrt)
+    findings = lint_cache(text, network, line.tensorrt, line.fp16_layers)
     stopping = [finding for finding in findings if _stops(finding, network, line)]
     if stopping:
         more = f" (and {len(stopping) - 1} more: unina-dla lint-cache says all)" if len(stopping) > 1 else ""

@@ -146,10 +146,10 @@ def export_onnx_bundle(settings: OnnxSettings, progress: Progress = silent) -> O
     original = _Original(settings.model, ends, settings.normalisation)
     _require_unchanged(rewritten, original, settings.normalisation, few)
     folded, notes = settings.normalisation.fold(rewritten)
-    notes += left_out(network, named, ends) + costly(rewritten)
     model = folded.to_onnx()
     graph = read_graph(model)
     classes, decode = _decode([graph.shapes[name] for name in ends], dataset, settings)
+    notes += left_out(network, named, ends, classifies=decode == "classify") + costly(rewritten)
     moved = dict(zip(named, ends, strict=True))
     levels = [replace(one, classes=moved[one.classes], boxes=moved[one.boxes]) for one in settings.levels]
     head = head_of(levels, graph.shapes, classes, picture) if levels else None
@@ -239,6 +239,8 @@ def _read(path: Path, size: tuple[int, int] | None) -> Network:
         return read_network(path)
     weights = {tensor.name for tensor in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in weights]
+    if len(inputs) == 1 and inputs[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16:
+        raise ExportError(f"{path}: its input {inputs[0].name} is float16: export the network in float32")
     if len(inputs) != 1 or inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
         told = ", ".join(value.name for value in inputs) or "none"
         raise ExportError(f"{path}: its inputs are {told}; a bundle's network takes one picture, float32 1×3×H×W")

@@ -4,6 +4,7 @@ Batch normalisation, and additions and products by channel, go into convolutions
 convolution of equal weights) and fully connected layers (a window as large as the map). What only reshapes vanishes.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -52,15 +53,28 @@ def deploy_network(network: Network, outputs: Sequence[str]) -> DeployNetwork:
         raise ValueError(f"outputs {', '.join(draft.outputs)}: two of them are the same tensor; name one")
     if picture in renamed:
         raise ValueError(f"output {renamed[picture]}: is the picture itself; name another")
+    names = _spellable([step.name for step in draft.steps.values()])
     steps = tuple(
         replace(
             step,
+            name=name,
             inputs=tuple(renamed.get(name, name) for name in step.inputs),
             output=renamed.get(step.output, step.output),
         )
-        for step in draft.steps.values()
+        for name, step in zip(names, draft.steps.values(), strict=True)
     )
     return caps_apart(DeployNetwork(picture, draft.shape(picture), steps, draft.outputs))
+
+
+def _spellable(names: Sequence[str]) -> list[str]:
+    """The names of nodes, each once, without what `trtexec --layerPrecisions` parts them by."""
+    found: dict[str, None] = {}
+    for name in names:
+        plain = re.sub(r"[,'\"*\x00-\x1f]", "_", name)
+        while plain in found:
+            plain += "_"
+        found[plain] = None
+    return list(found)
 
 
 def before_decoding(network: Network, outputs: Sequence[str]) -> tuple[str, ...]:
@@ -80,7 +94,9 @@ def _at_the_end(draft: Draft, name: str) -> str:
         raise ValueError(
             f"output {name}: is {draft.arranged[name].source} with its channels on several axes; name that one"
         )
-    return draft.flat[name].source if name in draft.flat else draft.at(name)
+    if name in draft.flat:
+        raise ValueError(f"output {name}: is {draft.flat[name].source}, a map, flattened; name that one (--outputs)")
+    return draft.at(name)
 
 
 def _refuse_unknown(draft: Draft) -> None:
@@ -137,6 +153,7 @@ _HANDLERS: dict[str, Callable[[Draft, Node], None]] = {
     "Resize": enlarge.resize,
     "Upsample": enlarge.resize,
     "Pad": places.pad,
+    "Expand": pairs.expand,
     "Reshape": places.reshape,
     "Flatten": places.reshape,
     "Squeeze": places.reshape,

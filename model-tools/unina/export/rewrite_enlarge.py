@@ -10,6 +10,7 @@ import numpy as np
 from unina.dla.network import Node
 from unina.export.deploy_network import Step, bilinear_step, conv_step, nearest_step
 from unina.export.rewrite_draft import Array, Draft, RewriteError
+from unina.export.rewrite_pairs import spread
 
 LARGEST_BILINEAR = 4
 """factor, of the DLA"""
@@ -26,6 +27,9 @@ def resize(draft: Draft, node: Node) -> None:
     told = f"resizes {before} to {after} by {(mode, corner, rounds) if mode == 'nearest' else (mode, corner)}"
     if before[:2] != after[:2] or any(b % a for a, b in zip(before, after, strict=True)):
         raise RewriteError(node, f"{told}; the DLA enlarges height and width by whole factors")
+    if before[2:] == (1, 1) and mode in {"nearest", "linear"}:  # constant, however it is computed
+        draft.same[node.outputs[0]] = spread(draft, node, 0)
+        return
     factor = after[2] // before[2], after[3] // before[3]
     x, output = draft.read(node), node.outputs[0]
     # With whole factors, half_pixel with round_prefer_floor picks the same cells as asymmetric with floor.
@@ -53,7 +57,7 @@ def deconv(draft: Draft, node: Node) -> None:
     before, after = (draft.shape(name, node)[2:] for name in (node.inputs[0], node.outputs[0]))
     whole = tuple(s * (n - 1) + k for s, n, k in zip(strides, before, weight.shape[2:], strict=True))
     begin = _begin(draft, node, whole, after)
-    if group == 1 and after == whole:
+    if group == 1 and after == whole and begin == (0, 0):
         draft.add(_deconv_step(node.name, draft.read(node), node.outputs[0], weight, bias, strides))
     else:
         _by_phases(draft, node, weight, bias, strides, begin, group)

@@ -7,17 +7,18 @@ from unina.dla.network import Network
 from unina.export.deploy_network import DeployNetwork
 
 
-def left_out(network: Network, named: Sequence[str], ends: Sequence[str]) -> tuple[str, ...]:
-    """Sigmoids that the bundle ends in front of: what reads its outputs has to know. (A softmax classify takes itself.)
+def left_out(network: Network, named: Sequence[str], ends: Sequence[str], *, classifies: bool) -> tuple[str, ...]:
+    """Sigmoids and softmaxes that the bundle ends in front of: what reads its outputs has to know.
 
     Args:
         named: the outputs that were asked for.
         ends: what the bundle ends at, for each of them.
+        classifies: the decode takes the softmax itself.
     """
     return tuple(
-        f"{name} (Sigmoid) is left out: the bundle ends at {end}"
+        f"{name} ({network.producers[name].op}) is left out: the bundle ends at {end}"
         for name, end in zip(named, ends, strict=True)
-        if name != end and network.producers[name].op == "Sigmoid"
+        if name != end and not (classifies and network.producers[name].op == "Softmax")
     )
 
 

@@ -30,6 +30,8 @@ def arithmetic(draft: Draft, node: Node) -> None:
     x = node.inputs[1 if constant_first else 0]
     channels = draft.shape(x, node)[1]
     value = a_channel(draft, node, draft.network.constants[node.inputs[0 if constant_first else 1]], x, channels)
+    if node.op == "Mul" and not value.any():
+        raise RewriteError(node, "multiplies its map by 0: leave that branch out of the file")
     if node.op == "Div" and constant_first:
         _quotient(draft, node)
     ones, zeros = np.ones(channels), np.zeros(channels)
@@ -55,7 +57,7 @@ def extreme(draft: Draft, node: Node) -> None:
     """Max and Min of maps; Max with 0 is a Relu."""
     constants = [draft.network.constants[name] for name in node.inputs if name in draft.network.constants]
     if not constants:
-        _chain(draft, node, node.op, [_spread(draft, node, i) for i in range(len(node.inputs))])
+        _chain(draft, node, node.op, [spread(draft, node, i) for i in range(len(node.inputs))])
         return
     maps = [i for i, name in enumerate(node.inputs) if name not in draft.network.constants]
     if node.op == "Min" or len(maps) != 1 or any(value.any() for value in constants):
@@ -63,8 +65,13 @@ def extreme(draft: Draft, node: Node) -> None:
     draft.step(node, "Relu", [draft.read(node, maps[0])])
 
 
+def expand(draft: Draft, node: Node) -> None:
+    """Expand, to more channels, rows or columns."""
+    draft.same[node.outputs[0]] = spread(draft, node, 0)
+
+
 def _sum(draft: Draft, node: Node) -> None:
-    _chain(draft, node, "Add", [_spread(draft, node, i) for i in range(len(node.inputs))])
+    _chain(draft, node, "Add", [spread(draft, node, i) for i in range(len(node.inputs))])
 
 
 def _difference(draft: Draft, node: Node) -> None:
@@ -78,16 +85,16 @@ def _difference(draft: Draft, node: Node) -> None:
     if draft.shape(x, node) == draft.shape(output, node):
         by_channel(draft, node, x, minus, zeros, name, negative)
     else:
-        draft.add(channel_step(name, _spread(draft, node, 1), negative, minus, zeros))
-    draft.add(Step("Add", node.name, (_spread(draft, node, 0), negative), output))
+        draft.add(channel_step(name, spread(draft, node, 1), negative, minus, zeros))
+    draft.add(Step("Add", node.name, (spread(draft, node, 0), negative), output))
 
 
 def _product(draft: Draft, node: Node) -> None:
     """Of two maps, or of a map and a computed factor a channel."""
     whole = draft.shape(node.outputs[0], node)
     order = (0, 1) if draft.shape(node.inputs[0], node) == whole else (1, 0)
-    first = _spread(draft, node, order[0])
-    second = _spread(draft, node, order[1], keep=(*whole[:2], 1, 1))
+    first = spread(draft, node, order[0])
+    second = spread(draft, node, order[1], keep=(*whole[:2], 1, 1))
     draft.add(Step("Mul", node.name, (first, second), node.outputs[0]))
 
 
@@ -116,7 +123,7 @@ def _chain(draft: Draft, node: Node, op: str, terms: Sequence[str]) -> None:
         total = written
 
 
-def _spread(draft: Draft, node: Node, position: int, keep: Shape | None = None) -> str:
+def spread(draft: Draft, node: Node, position: int, keep: Shape | None = None) -> str:
     """An input in the shape of the output: one channel by a convolution of ones, rows and columns by nearest resizes.
 
     Args:
@@ -124,9 +131,11 @@ def _spread(draft: Draft, node: Node, position: int, keep: Shape | None = None) 
     """
     name, source, whole = node.inputs[position], draft.read(node, position), draft.shape(node.outputs[0], node)
     shape = draft.shape(name, node)
-    if shape in {whole, keep}:
-        return source
     ranks = {len(draft.network.shape(tensor) or ()) for tensor in (name, node.outputs[0])}
+    if len(ranks) == 1 and shape in {whole, keep}:
+        return source
+    if keep is not None and shape[2:] == keep[2:]:
+        whole = keep
     if ranks != {4} or any(size not in {1, most} for size, most in zip(shape, whole, strict=True)):
         raise RewriteError(node, f"spreads {shape} over {whole}, which the DLA does not")
     called, written = f"{node.name}_spread{position}", f"{node.outputs[0]}.spread{position}"

@@ -4,13 +4,16 @@ Each function takes one node into the draft, and raises RewriteError where the n
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from unina.dla.network import Node
+from unina.dla.rules.convolution import CBUF_BANKS, cbuf_banks
 from unina.export.deploy_network import Step, conv_step
 from unina.export.rewrite_draft import Draft, RewriteError
 
+LARGEST_KERNEL = 32
 LARGEST_POOL = 8
 """of the DLA, in each direction"""
 
@@ -133,40 +136,64 @@ def average_pool(draft: Draft, node: Node) -> None:
         draft.step(node, "AveragePool", [draft.read(node)], **attributes)
         return
     source, around = draft.padding(node)
-    _average(draft, node, source, kernel, strides, tuple(a + b for a, b in zip(pads, around, strict=True)))
+    channels, whole = draft.shape(node.inputs[0], node)[1], tuple(a + b for a, b in zip(pads, around, strict=True))
+    draft.add(_average_step(node.name, source, node.outputs[0], channels, kernel, strides, whole))
 
 
 def global_average(draft: Draft, node: Node) -> None:
-    """GlobalAveragePool: the same with a window as large as the map."""
-    _average(draft, node, draft.read(node), draft.shape(node.inputs[0], node)[2:])
+    """GlobalAveragePool: the same with a window as large as the map; several behind each other for a large one."""
+    name, (_, channels, *sizes) = draft.read(node), draft.shape(node.inputs[0], node)
+    number = 0
+    while not _fits(channels, sizes) and (kernel := [_share(size) for size in sizes]) != sizes:
+        output, called = f"{node.outputs[0]}.{number}", f"{node.name}_{number}"
+        draft.add(_average_step(called, name, output, channels, kernel, kernel))
+        sizes = [size // one for size, one in zip(sizes, kernel, strict=True)]
+        name, number = output, number + 1
+    draft.add(_average_step(node.name, name, node.outputs[0], channels, sizes))
+
+
+def _fits(channels: int, sizes: Sequence[int]) -> bool:
+    """Whether the DLA convolves with a window as large as the map."""
+    banks = cbuf_banks(channels, sizes[1], (sizes[0], sizes[1]), 1, 1)
+    return max(sizes) <= LARGEST_KERNEL and banks <= CBUF_BANKS
 
 
 def reduce_mean(draft: Draft, node: Node) -> None:
-    """ReduceMean over height and width: the same."""
+    """ReduceMean over height and width: the same; over channels a convolution to one."""
+    rank = len(draft.network.shape(node.inputs[0]) or ())
+    if rank == 4 and _axes(draft, node) == [1] and node.attributes.get("keepdims", 1):
+        channels = draft.shape(node.inputs[0], node)[1]
+        weight = np.full((1, channels, 1, 1), 1 / channels)
+        draft.add(conv_step(node.name, draft.read(node), node.outputs[0], weight, np.zeros(1)))
+        return
     _require_both_axes(draft, node, "average", "becomes a convolution")
     global_average(draft, node)
 
 
 def _require_both_axes(draft: Draft, node: Node, what: str, why: str) -> None:
+    if len(draft.network.shape(node.inputs[0]) or ()) != 4 or _axes(draft, node) != [2, 3]:
+        raise RewriteError(
+            node, f"is no {what} over height and width, which {why}: let the network end before it (--outputs)"
+        )
+
+
+def _axes(draft: Draft, node: Node) -> list[int]:
+    """Of a reduction, counted from the first; none: all of them."""
     given = node.attributes.get("axes")
     axes = draft.constant(node, 1, "axes").tolist() if given is None and len(node.inputs) > 1 else given
     rank = len(draft.network.shape(node.inputs[0]) or ())
-    if rank != 4 or axes is None or sorted(axis % rank for axis in axes) != [2, 3]:
-        raise RewriteError(node, f"is no {what} over height and width, the only one that {why}")
+    return sorted(axis % rank for axis in axes or ())
 
 
-def _average(
-    draft: Draft,
-    node: Node,
-    source: str,
-    kernel: tuple[int, ...],
-    strides: tuple[int, ...] = (1, 1),
+def _average_step(
+    name: str,
+    x: str,
+    output: str,
+    channels: int,
+    kernel: Sequence[int],
+    strides: Sequence[int] = (1, 1),
     pads: tuple[int, ...] = (0, 0, 0, 0),
-) -> None:
+) -> Step:
     """Equal weights, which INT8 holds exactly: 127 steps of 1 / (127 · k_h · k_w)."""
-    channels = draft.shape(node.inputs[0], node)[1]
     weight = np.full((channels, 1, *kernel), 1 / math.prod(kernel))
-    step = conv_step(
-        node.name, source, node.outputs[0], weight, np.zeros(channels), strides=strides, pads=pads, group=channels
-    )
-    draft.add(step)
+    return conv_step(name, x, output, weight, np.zeros(channels), strides=tuple(strides), pads=pads, group=channels)
