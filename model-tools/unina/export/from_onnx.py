@@ -293,7 +293,7 @@ def _require_unchanged(
             if not error <= ONNX_TOLERANCE:  # NaN fails too
                 raise ParityError(
                     f"output {name}: the file and the deploy graph made of it differ by {error:.2%} of the largest "
-                    "value: a mistake of ours, or a file that computes in float16 inside (export it in float32) or by chance"
+                    "value: a mistake of ours, or a file that computes in float16 inside (export it in float32)"
                 )
 
 
