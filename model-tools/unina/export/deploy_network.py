@@ -1,6 +1,6 @@
 """A deploy graph while it is being written: steps that can still be changed, and the ONNX that they make."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +96,11 @@ def conv_step(
 def channel_step(name: str, x: str, output: str, scale: Array, shift: Array) -> Step:
     """`scale · x + shift`, one of each a channel: a depthwise convolution of 1×1."""
     return conv_step(name, x, output, scale.reshape(-1, 1, 1, 1), shift, group=scale.size)
+
+
+def select_step(name: str, x: str, output: str, channels: int, chosen: Sequence[int]) -> Step:
+    """The chosen ones of x's `channels`, in their order: a convolution of 1×1 that selects."""
+    return conv_step(name, x, output, np.eye(channels)[list(chosen)][:, :, None, None], np.zeros(len(chosen)))
 
 
 def nearest_step(name: str, x: str, output: str, factor: tuple[int, int]) -> Step:

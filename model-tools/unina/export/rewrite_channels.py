@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from unina.dla.network import Node
-from unina.export.deploy_network import channel_step, conv_step
+from unina.export.deploy_network import channel_step, select_step
 from unina.export.rewrite_draft import Array, Draft, RewriteError
 from unina.export.rewrite_places import spatial_slice
 
@@ -93,6 +93,5 @@ def _bounds(draft: Draft, node: Node, name: str, position: int) -> list[int]:
 
 
 def _select(draft: Draft, node: Node, output: str, chosen: range) -> None:
-    weight = np.eye(draft.shape(node.inputs[0], node)[1])[list(chosen)][:, :, None, None]
     name = node.name if len(node.outputs) == 1 else f"{node.name}_{node.outputs.index(output)}"
-    draft.add(conv_step(name, draft.read(node), output, weight, np.zeros(len(weight))))
+    draft.add(select_step(name, draft.read(node), output, draft.shape(node.inputs[0], node)[1], chosen))

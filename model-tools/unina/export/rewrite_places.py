@@ -11,7 +11,7 @@ import numpy as np
 from onnx import TensorProto
 
 from unina.dla.network import Node
-from unina.export.deploy_network import conv_step
+from unina.export.deploy_network import conv_step, select_step
 from unina.export.rewrite_draft import Arranged, Draft, Flat, RewriteError
 
 
@@ -110,8 +110,7 @@ def _arrange(draft: Draft, node: Node, after: tuple[int, ...]) -> None:
         raise RewriteError(node, "does more than arranging channels: let the network end before it (--outputs)")
     channels = now.channels.reshape(after[1:-2])
     if channels.ndim == 1:
-        weight = np.eye(len(channels))[channels][:, :, None, None]
-        draft.add(conv_step(node.name, now.source, output, weight, np.zeros(len(channels))))
+        draft.add(select_step(node.name, now.source, output, len(channels), channels.tolist()))
     else:
         draft.arranged[output] = replace(now, channels=channels)
 
